@@ -1,0 +1,231 @@
+"""Model folders: ``model.safetensors``, ``config.json``, ``card.md``. The one way weights enter and leave the package.
+
+Nothing here unpickles or runs code from a file. A folder is refused by name when a hash, version, kind, tensor
+or value is wrong; half a folder (a crash while saving) is refused by its hash, because ``config.json`` comes last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tts.base import strict_json
+from tts.base.errors import DataError, ModelError, ResourceError
+from tts.base.files import atomic_write
+from tts.base.limits import LIMITS
+
+if TYPE_CHECKING:
+    import torch
+
+FORMAT_VERSION = 1
+WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "card.md"
+_NAME = re.compile(r"[A-Za-z0-9_.]{1,128}")
+_DTYPES = {"F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "BOOL"}
+
+
+def save_model(folder: str | Path, tensors: dict[str, torch.Tensor], config: dict, card: str, dtype: str = "float16") -> dict:
+    """Write a model folder; an existing model there is replaced.
+
+    Args:
+        folder: Made when missing.
+        tensors: Name -> tensor; floating ones are stored as ``dtype``, others as they are.
+        config: Needs ``kind`` (``aligner``, ``acoustic``, ``vocoder`` ...); everything else is the caller's.
+        card: Text of card.md: what it is, data, licence, figures.
+        dtype: ``float16``, ``bfloat16`` or ``float32``.
+
+    Returns:
+        The config as written: with ``format_version``, ``files`` (sha256, bytes) and ``model_id``.
+    """
+    import torch
+
+    folder = Path(folder)
+    if not isinstance(config.get("kind"), str):
+        raise ModelError("a config names its kind.", where=folder, code="model.kind")
+    kept = getattr(torch, dtype)
+    stored = {name: (t.detach().to("cpu", kept) if t.is_floating_point() else t.detach().cpu()).contiguous().clone()
+              for name, t in tensors.items()}
+    _check_values(stored, str(folder / WEIGHTS), LIMITS.weight_magnitude)
+    data = _serialise(stored, {"kind": config["kind"]})
+    written = {key: value for key, value in config.items() if key not in ("format_version", "files", "model_id")}
+    written = {"kind": written.pop("kind"), "format_version": FORMAT_VERSION, **written,
+               "files": {WEIGHTS: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}}}
+    written["model_id"] = _model_id(written)
+    folder.mkdir(parents=True, exist_ok=True)
+    atomic_write(folder / WEIGHTS, data, force=True)
+    atomic_write(folder / CARD, card if card.endswith("\n") else card + "\n", force=True)
+    atomic_write(folder / CONFIG, strict_json.dumps(written) + "\n", force=True)
+    return written
+
+
+def load_config(folder: str | Path, expect_kind: str | None = None) -> dict:
+    """The checked config of a model folder, without its weights (and without torch).
+
+    Raises:
+        ModelError: Missing, damaged, of another kind, or made by a newer version.
+    """
+    path = Path(folder) / CONFIG
+    if not path.is_file():
+        raise ModelError(f"no model here: {CONFIG} is missing.", where=folder, code="model.missing",
+                         fix="Give a folder with config.json and model.safetensors, or reinstall parlance-tts.")
+    try:
+        config = strict_json.load(path)
+    except DataError as error:
+        raise ModelError(f"damaged: {error.what}", where=path, pos=error.pos, code="model.config",
+                         fix="Copy the model again.") from error
+    version = config.get("format_version") if isinstance(config, dict) else None
+    if type(version) is not int or version < 1:
+        raise ModelError("not a parlance model: no format_version.", where=path, code="model.config")
+    if version > FORMAT_VERSION:
+        raise ModelError(f"has format {version}; this version reads up to {FORMAT_VERSION}.", where=path,
+                         code="model.newer", fix="Upgrade: pip install -U parlance-tts")
+    if expect_kind is not None and config.get("kind") != expect_kind:
+        raise ModelError(f"is a model of kind {config.get('kind')!r}, {expect_kind!r} is needed here.", where=folder,
+                         code="model.kind")
+    if config.get("model_id") != _model_id(config):
+        raise ModelError("was changed after it was saved: its model_id does not fit its content.", where=path,
+                         code="model.config_hash", fix="Copy the model again, or save it anew with save_model.")
+    return config
+
+
+def load_model(folder: str | Path, expect_kind: str | None = None) -> tuple[dict, dict[str, torch.Tensor]]:
+    """Config and weights of a model folder, every check passed.
+
+    Returns:
+        (config, tensors): floating tensors as float32. Give them to ``load_into``, which checks the exact set.
+
+    Raises:
+        ModelError: Anything wrong with the folder: missing, damaged, foreign, newer.
+    """
+    config = load_config(folder, expect_kind)
+    path = Path(folder) / WEIGHTS
+    data = _read(path, LIMITS.model_bytes)
+    entry = config.get("files", {}).get(WEIGHTS, {})
+    if hashlib.sha256(data).hexdigest() != entry.get("sha256"):
+        raise ModelError(f"does not match the sha256 in {CONFIG}: damaged, half saved, or from another model.", where=path,
+                         code="model.hash", fix="Copy the model folder again.")
+    return config, _deserialise(data, str(path), LIMITS.weight_magnitude)[1]
+
+
+def load_into(module: torch.nn.Module, tensors: dict[str, torch.Tensor], where: str = WEIGHTS) -> None:
+    """Copy ``tensors`` into ``module``: exactly its state, nothing missing, nothing over, every shape equal.
+
+    Raises:
+        ModelError: Says how many tensors are missing, unknown or of another shape, with the first of each.
+    """
+    own = module.state_dict()
+    missing = [name for name in own if name not in tensors]
+    unknown = [name for name in tensors if name not in own]
+    reshaped = [name for name in own if name in tensors and own[name].shape != tensors[name].shape]
+    faults = []
+    if missing:
+        faults.append(f"{_count(missing, 'tensor')} missing (first: {missing[0]})")
+    if unknown:
+        faults.append(f"{_count(unknown, 'tensor')} unknown (first: {unknown[0]})")
+    if reshaped:
+        name = reshaped[0]
+        faults.append(f"{len(reshaped)} with a different shape: {name} is {list(tensors[name].shape)} in the file, "
+                      f"{list(own[name].shape)} in the model")
+    if faults:
+        raise ModelError(f"does not fit config.json: {', '.join(faults)}.", where=where, code="model.tensors",
+                         fix="Was the model or its phone inventory changed after training?")
+    module.load_state_dict(tensors)
+
+
+def write_tensors(path: str | Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str], force: bool = False) -> None:
+    """One safetensors file (a voice, a training state), written atomically."""
+    stored = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+    atomic_write(path, _serialise(stored, metadata), force)
+
+
+def read_tensors(path: str | Path, max_bytes: int = LIMITS.model_bytes) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
+    """(metadata, tensors) of one safetensors file, checked as in ``load_model`` but for hash and magnitude.
+
+    Floating tensors come as float32, all finite. Raises ModelError, or ResourceError above ``max_bytes``.
+    """
+    return _deserialise(_read(Path(path), max_bytes), str(path), float("inf"))
+
+
+def _serialise(tensors: dict, metadata: dict[str, str]) -> bytes:
+    from safetensors.torch import save
+
+    return save(dict(sorted(tensors.items())), metadata)
+
+
+def _read(path: Path, max_bytes: int) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            data = file.read(max_bytes + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ModelError(f"cannot be read: {reason}.", where=path, code="model.missing",
+                         fix="Check the path; a model is a folder with config.json and model.safetensors.") from error
+    if len(data) > max_bytes:
+        raise ResourceError(f"larger than {max_bytes:,} bytes.", where=path, code="model.size", limit=max_bytes)
+    return data
+
+
+def _deserialise(data: bytes, where: str, magnitude: float) -> tuple[dict[str, str], dict]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    metadata = _check_header(data, where)
+    try:
+        tensors = load(data)
+    except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(f"not a sound safetensors file: {error}.", where=where, code="model.safetensors",
+                         fix="Copy the file again.") from error
+    _check_values(tensors, where, magnitude)
+    return metadata, {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
+
+
+def _check_header(data: bytes, where: str) -> dict[str, str]:
+    """What the reference reader accepts and we do not: huge or doubled headers, odd names, dtypes and ranks."""
+
+    def bad(what, code):
+        return ModelError(what, where=where, code=f"model.header.{code}", fix="Copy the file again.")
+
+    length = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or length > min(LIMITS.model_header_bytes, len(data) - 8):
+        raise bad(f"not a safetensors file (a header of {length:,} bytes in {len(data):,}).", "size")
+    if data[8:9] != b"{":
+        raise bad("not a safetensors file (the header does not begin with '{').", "json")
+    try:
+        header = strict_json.loads(data[8 : 8 + length].rstrip(b" "), where)
+    except DataError as error:
+        raise bad(f"damaged header: {error.what}", "json") from error
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
+        raise bad("metadata is not text.", "metadata")
+    if not 1 <= len(header) <= LIMITS.model_tensors:
+        raise bad(f"{len(header):,} tensors; 1 to {LIMITS.model_tensors:,} are read.", "count")
+    for name, entry in header.items():
+        if not _NAME.fullmatch(name):
+            raise bad(f"tensor name {name!r:.80} is not allowed.", "name")
+        shape = entry.get("shape") if isinstance(entry, dict) else None
+        if not isinstance(shape, list) or len(shape) > LIMITS.model_rank or any(type(n) is not int or n < 1 for n in shape):
+            raise bad(f"tensor {name} has no sound shape.", "shape")
+        if entry.get("dtype") not in _DTYPES:
+            raise bad(f"tensor {name} has dtype {entry.get('dtype')!r}.", "dtype")
+    return metadata
+
+
+def _check_values(tensors: dict, where: str, magnitude: float) -> None:
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and tensor.numel():
+            peak = float(tensor.float().abs().max())
+            if not peak <= magnitude or peak == float("inf"):
+                raise ModelError(f"tensor {name} holds {peak:g}; weights are finite and at most {magnitude:g}.", where=where,
+                                 code="model.values", fix="Use another checkpoint: this training diverged.")
+
+
+def _model_id(config: dict) -> str:
+    content = {key: value for key, value in config.items() if key != "model_id"}
+    text = json.dumps(content, sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _count(items: list, noun: str) -> str:
+    return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
