@@ -1,0 +1,76 @@
+"""Corpora as they are published, one file each: ``read(root) -> Corpus``. Nothing is downloaded here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+
+from recipes import datadir
+from recipes.datadir import Utterance
+from tts.base.errors import DataError, UsageError
+from tts.base.files import atomic_write
+
+KINDS = ("speech", "ljspeech", "vctk", "libritts", "common_voice", "piper", "lhotse")
+
+
+@dataclass
+class Corpus:
+    """Utterances by split, and what was left out with the reason: nothing is dropped silently."""
+
+    splits: dict[str, list[Utterance]] = field(default_factory=dict)
+    rejected: list[tuple[str, str]] = field(default_factory=list)  # (utterance id, reason)
+
+    def add(self, split: str, utterance: Utterance) -> None:
+        self.splits.setdefault(split, []).append(utterance)
+
+    def reject(self, key: str, reason: str) -> None:
+        self.rejected.append((key, reason))
+
+
+def read(kind: str, root: str | Path, **options) -> Corpus:
+    """The corpus of a kind (a name in KINDS) at a folder; options are those of its ``read``."""
+    if kind not in KINDS:
+        raise UsageError(f"corpus kind {kind!r} is not known.", code="corpus.kind", fix=f"Use one of: {', '.join(KINDS)}.")
+    corpus = import_module(f"recipes.corpora.{kind}").read(Path(root), **options)
+    if not any(corpus.splits.values()):
+        raise DataError(f"no usable utterance found ({len(corpus.rejected)} were left out).", where=root, code="corpus.empty",
+                        fix=f"Expected layout: see recipes/corpora/{kind}.py.")
+    return corpus
+
+
+def write(corpus: Corpus, out: str | Path) -> dict[str, int]:
+    """One data directory a split under ``out``, and ``rejected.tsv``; returns how many utterances each split has."""
+    for split, utterances in corpus.splits.items():
+        datadir.write(Path(out) / split, utterances)
+    rows = "".join(f"{key}\t{reason}\n" for key, reason in sorted(corpus.rejected))
+    atomic_write(Path(out) / "rejected.tsv", "id\treason\n" + rows, force=True)
+    return {split: len(utterances) for split, utterances in sorted(corpus.splits.items())}
+
+
+def hold_out(utterances: Iterable[Utterance], dev: int, test: int) -> dict[str, list[Utterance]]:
+    """Train, dev and test of a corpus published without splits.
+
+    The choice depends on the ids only, so it never moves: every n-th utterance of the sorted list, n as large as fits.
+    Utterances whose text is held out do not stay in train.
+    """
+    utterances = sorted(utterances, key=lambda utterance: utterance.id)
+    count = min(dev + test, len(utterances) // 2)
+    step = max(1, len(utterances) // max(1, count))
+    chosen = utterances[::step][:count]
+    n_dev = round(count * dev / max(1, dev + test))
+    held = {item.id: "dev" if i < n_dev else "test" for i, item in enumerate(chosen[::2] + chosen[1::2])}
+    texts = {item.text.casefold(): held[item.id] for item in chosen}
+    splits: dict[str, list[Utterance]] = {"train": [], "dev": [], "test": []}
+    for item in utterances:
+        splits[held.get(item.id) or texts.get(item.text.casefold(), "train")].append(item)
+    return {name: items for name, items in splits.items() if items}
+
+
+def with_split(corpus: Corpus, utterances: Iterable[Utterance], dev: int, test: int) -> Corpus:
+    corpus.splits = hold_out(utterances, dev, test)
+    return corpus
+
+
+__all__ = ["KINDS", "Corpus", "hold_out", "read", "replace", "with_split", "write"]

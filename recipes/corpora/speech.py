@@ -1,0 +1,68 @@
+"""A folder of recordings with ``metadata.tsv``: the layout of the house corpus.
+
+    metadata.tsv   id  path  split  speaker  gender  lang  bandwidth_hz  seconds  text     (header, no quoting)
+    suspects.tsv   id  phone_error      optional: clips whose text and recording disagree; left out of train
+
+The first folder of ``path`` names the corpus that a clip comes from. ``ml_smc`` (share-alike) is left out unless asked for.
+Splits are those of the table; evaluation clips are never moved or dropped for being suspect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from recipes.corpora import Corpus
+from recipes.datadir import Utterance
+from tts.base.errors import DataError, NoInputError
+
+COLUMNS = ["id", "path", "split", "speaker", "gender", "lang", "bandwidth_hz", "seconds", "text"]
+SHARE_ALIKE = ("ml_smc",)
+
+
+def read(root: Path, exclude: Iterable[str] = SHARE_ALIKE) -> Corpus:
+    """All clips but those of the sub-corpora in ``exclude``."""
+    root = Path(root).resolve()
+    exclude, suspects = set(exclude), _suspects(root / "suspects.tsv")
+    corpus = Corpus()
+    for number, row in _rows(root / "metadata.tsv", COLUMNS):
+        source = row["path"].split("/")[0]
+        if source in exclude:
+            corpus.reject(row["id"], f"sub-corpus {source} is excluded")
+        elif row["split"] == "train" and row["id"] in suspects:
+            corpus.reject(row["id"], f"suspect: phone error {suspects[row['id']]}")
+        elif not row["text"].strip():
+            corpus.reject(row["id"], "no transcript")
+        else:
+            try:
+                seconds, bandwidth = float(row["seconds"]), int(row["bandwidth_hz"])
+            except ValueError as error:
+                raise DataError(f"{error}.", where=root / "metadata.tsv", pos=number, code="corpus.number") from error
+            corpus.add(row["split"], Utterance(
+                id=row["id"], wav=root / row["path"], text=row["text"], speaker=row["speaker"], language=row["lang"],
+                seconds=seconds, bandwidth_hz=bandwidth, gender=row["gender"] if row["gender"] in ("m", "f") else None,
+            ))
+    return corpus
+
+
+def _suspects(path: Path) -> dict[str, str]:
+    if not path.exists():
+        return {}
+    return {row["id"]: row["phone_error"] for _, row in _rows(path, ["id", "phone_error"])}
+
+
+def _rows(path: Path, columns: list[str]):
+    try:
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except FileNotFoundError as error:
+        raise NoInputError("is missing.", where=path, code="corpus.missing",
+                           fix="Give the folder of the corpus with --root.") from error
+    if lines[0].split("\t") != columns:
+        raise DataError("the header is not the one expected.", where=path, pos=1, value=lines[0], code="corpus.header",
+                        fix=f"Columns: {' '.join(columns)}.")
+    for number, line in enumerate(lines[1:], 2):
+        fields = line.split("\t")
+        if len(fields) != len(columns):
+            raise DataError(f"{len(fields)} fields, {len(columns)} expected.", where=path, pos=number, value=line,
+                            code="corpus.fields")
+        yield number, dict(zip(columns, fields, strict=True))
