@@ -1,0 +1,5 @@
+"""``python -m tts`` is the ``tts`` command."""
+
+from tts.cli import main
+
+main()
