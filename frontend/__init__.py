@@ -1,0 +1,37 @@
+"""Text to phones, for every language of espeak-ng; no torch.
+
+    import frontend
+
+    analysis = frontend.analyze("Dr. Meyer zahlt 3,50 € für den [iPhone](/ˈaɪfoʊn/)-Adapter.", "de")
+    for clause in analysis.clauses:
+        print(clause.normalized, clause.ids, clause.spans)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from frontend.languages import languages  # eager: it shares its name with its module
+
+_HOMES = {
+    "Analysis": "frontend.analysis",
+    "Lexicon": "frontend.lexicon",
+    "Note": "frontend.types",
+    "Phones": "frontend.types",
+    "Word": "frontend.types",
+    "analyze": "frontend.analysis",
+    "analyze_many": "frontend.analysis",
+    "process": "frontend.analysis",
+}
+
+__all__ = sorted([*_HOMES, "languages"])
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module 'frontend' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

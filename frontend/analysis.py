@@ -1,0 +1,325 @@
+"""Text to phones, whole: clean, markup, split, normalise, phonemise, and the report of what became of each character."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from frontend import detect
+from frontend.clean import clean
+from frontend.inventory import COMMA, EXCLAMATION, WB, id_to_symbol
+from frontend.languages import resolve
+from frontend.markup import IPA, Marked, parse
+from frontend.normalize import normalize
+from frontend.phonemize import PhoneString, Token, phonemize_batch
+from frontend.report import ReportSpan, join_notes, partition
+from frontend.spans import SpannedText
+from frontend.split import Piece, split
+from frontend.types import Note, Phones, Word
+from frontend.words import tokens
+from tts.base.errors import DataError, ResourceError, UsageError
+
+MAX_BYTES = 1 << 20  # of UTF-8
+MAX_CHARS = 300  # of a clause
+MAX_PHONES = 400  # of a clause
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A text, the clauses to be spoken, and the fate of every character.
+
+    ``spans`` lie end to end over ``text`` (`frontend.report`); phone numbers in them count through all clauses.
+    """
+
+    text: str
+    language: str
+    clauses: tuple[Phones, ...]
+    notes: tuple[Note, ...]
+    spans: tuple[ReportSpan, ...]
+
+    def to_dict(self) -> dict:
+        """For JSON."""
+        return {
+            "text": self.text,
+            "language": self.language,
+            "clauses": [_clause_dict(clause) for clause in self.clauses],
+            "spans": [vars(span) for span in self.spans],
+            "notes": [vars(note) for note in self.notes],
+        }
+
+
+def _clause_dict(clause: Phones) -> dict:
+    return {
+        "normalized": clause.normalized,
+        "language": clause.language,
+        "phones": [id_to_symbol(i) for i in clause.ids.tolist()],
+        "words": [vars(word) for word in clause.words],
+        "pause_after": clause.pause_after,
+        "paragraph_end": clause.paragraph_end,
+    }
+
+
+@dataclass
+class _Draft:
+    """A clause on its way: its tokens, then its phones."""
+
+    tokens: list[Token]
+    normalized: str
+    pause_after: float = 0.0
+    paragraph_end: bool = False
+
+
+@dataclass
+class _Plan:
+    """A text on its way: everything known before phonemising."""
+
+    text: str
+    language: str
+    drafts: list[_Draft]
+    notes: list[Note]
+
+
+def analyze(
+    text: str,
+    language: str = "auto",
+    *,
+    lexicon=None,
+    phonemes: bool = False,
+    markup: bool = True,
+    max_chars: int = MAX_CHARS,
+    max_phones: int = MAX_PHONES,
+) -> Analysis:
+    """What a text sounds like, clause by clause.
+
+    Args:
+        text: Any text of at most 1 MiB.
+        language: Tag such as ``de`` or ``en-GB``; ``auto`` detects one for the whole text.
+        lexicon: A person's own pronunciations (`frontend.lexicon.Lexicon`).
+        phonemes: The text is IPA already, words between spaces.
+        markup: Obey ``[pause]``, ``[word](/ipa/)``, ``[[ipa]]``, ``[fr]…[/fr]``.
+        max_chars: Longer sentences are cut into clauses.
+        max_phones: Clauses of more phones are cut between words.
+
+    Raises:
+        DataError: Nothing in the text can be spoken.
+        ResourceError: The text is over the limit.
+        UnavailableError: Unknown language.
+    """
+    if max_chars < 1 or max_phones < 8:
+        raise UsageError("the limits are too small", where="max_chars, max_phones", fix="At least 1 character and 8 phones.")
+    if phonemes:
+        plan = _plan_phonemes(text, language, max_phones)
+    else:
+        plan = _plan(text, language, markup, max_chars)
+    strings = phonemize_batch([(draft.tokens, plan.language) for draft in plan.drafts], lexicon)
+    return _finish(plan, strings, max_phones)
+
+
+def analyze_many(
+    texts: Sequence[str], language: str | Sequence[str] = "auto", *, lexicon=None, join: bool = False
+) -> list[Analysis]:
+    """`analyze` for a corpus: the same results, with the engine asked in large batches.
+
+    Args:
+        texts: Without inline markup.
+        language: One tag for all, or one a text.
+        lexicon: A person's own pronunciations.
+        join: Give one clause a text, whatever its length: utterances for training are one sequence.
+    """
+    tags = [language] * len(texts) if isinstance(language, str) else list(language)
+    if len(tags) != len(texts):
+        raise UsageError(f"{len(tags)} languages for {len(texts)} texts", where="language")
+    plans = [_plan(text, tag, markup=False, max_chars=MAX_CHARS) for text, tag in zip(texts, tags, strict=True)]
+    if join:
+        plans = [_joined(plan) for plan in plans]
+    strings = iter(phonemize_batch([(draft.tokens, plan.language) for plan in plans for draft in plan.drafts], lexicon))
+    limit = np.iinfo(np.int32).max if join else MAX_PHONES
+    return [_finish(plan, [next(strings) for _ in plan.drafts], limit) for plan in plans]
+
+
+def process(text: str, language: str = "auto", **options) -> list[Phones]:
+    """The clauses of `analyze`."""
+    return list(analyze(text, language, **options).clauses)
+
+
+def _check(text: str) -> None:
+    if not isinstance(text, str):
+        raise DataError(f"text must be a str, not {type(text).__name__}", where="<text>", code="text.type")
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if size > MAX_BYTES:
+        raise ResourceError(
+            f"the text has {size:,} bytes, the limit is {MAX_BYTES:,}", where="<text>", limit=MAX_BYTES,
+            code="text.too_long", fix="Split it into several texts.",
+        )  # fmt: skip
+    if not text.strip():
+        raise DataError("the text is empty", where="<text>", code="text.empty", fix="Give at least one word.")
+
+
+def _plan(text: str, language: str, markup: bool, max_chars: int) -> _Plan:
+    _check(text)
+    cleaned, notes = clean(text)
+    if language == "auto":
+        language = detect.detect(cleaned.chars)
+    else:
+        language = resolve(language).tag
+        if doubted := detect.doubt(cleaned.chars, language):
+            likelier, probability = doubted
+            detail = f"tagged {language}, looks like {likelier} ({probability:.0%})"
+            notes.append(Note("language", 0, len(text), "lang_mismatch", detail))
+    marked = parse(cleaned, text) if markup else Marked(cleaned)
+    notes += marked.notes
+    drafts: list[_Draft] = []
+    for piece in split(marked.text, language, max_chars):
+        draft = _draft(piece, language, marked)
+        if draft.tokens:
+            drafts.append(draft)
+        elif drafts:  # no words: its pause belongs to the clause before
+            drafts[-1].pause_after += draft.pause_after
+            drafts[-1].paragraph_end |= draft.paragraph_end
+    return _Plan(text, language, drafts, notes)
+
+
+def _draft(piece: Piece, language: str, marked: Marked) -> _Draft:
+    found: list[Token] = []
+    normalized: list[str] = []
+    for run, tag in _runs(piece.text, language, marked):
+        spoken = normalize(run, tag)
+        normalized.append(spoken.chars)
+        for token in tokens(spoken, tag, marked, has_words=bool(found)):
+            found.append(token if tag == language or token.language else _in_language(token, tag))
+    pause = marked.pauses.get(piece.pause_at, 0.0) if piece.pause_at is not None else 0.0
+    words = _shown("".join(normalized), found)
+    return _Draft(found if any(not token.mark for token in found) else [], words, pause, piece.paragraph_end)
+
+
+def _in_language(token: Token, tag: str) -> Token:
+    return Token(token.text, token.start, token.end, language=tag, ipa=token.ipa, mark=token.mark)
+
+
+def _shown(normalized: str, found: list[Token]) -> str:
+    """Normalised text with the words of inline pronunciations in their places."""
+    for token in found:
+        if token.ipa:
+            normalized = normalized.replace(IPA, token.text, 1)
+    return normalized
+
+
+def _runs(text: SpannedText, language: str, marked: Marked):
+    """(text, tag) of the stretches under one language tag."""
+    if not marked.languages:
+        yield text, language
+        return
+    which = np.zeros(len(text), np.int32)
+    for number, (start, end, _) in enumerate(marked.languages, 1):
+        which[np.searchsorted(text.starts, start) : np.searchsorted(text.starts, end)] = number
+    cuts = [0, *(np.flatnonzero(np.diff(which)) + 1).tolist(), len(text)]
+    for start, end in zip(cuts, cuts[1:], strict=False):
+        number = which[start] if start < len(text) else 0
+        yield text[start:end], marked.languages[number - 1][2] if number else language
+
+
+def _joined(plan: _Plan) -> _Plan:
+    found = [token for draft in plan.drafts for token in draft.tokens]
+    shown = " ".join(draft.normalized for draft in plan.drafts)
+    return _Plan(plan.text, plan.language, [_Draft(found, shown)] if found else [], plan.notes)
+
+
+def _plan_phonemes(text: str, language: str, max_phones: int) -> _Plan:
+    """IPA text: every stretch between spaces is a word, prosodic marks stand at word ends."""
+    _check(text)
+    language = resolve("en-us" if language == "auto" else language).tag
+    found: list[Token] = []
+    at = 0
+    for word in text.split():
+        start = text.index(word, at)
+        at = start + len(word)
+        bare = word.rstrip(",.?!;…—")
+        if bare:
+            found.append(Token(bare, start, start + len(bare), ipa=bare))
+        if bare != word and found:
+            found.append(Token(word[-1], start + len(bare), at, mark=word[-1]))
+    return _Plan(text, language, [_Draft(found, text)] if found else [], [])
+
+
+def _finish(plan: _Plan, strings: list[PhoneString], max_phones: int) -> Analysis:
+    clauses: list[Phones] = []
+    notes = list(plan.notes)
+    for draft, string in zip(plan.drafts, strings, strict=True):
+        if string.words:
+            clauses += _clauses(plan, draft, string, max_phones)
+        notes += string.notes
+    if not clauses:
+        raise DataError(
+            "nothing in the text can be spoken", where="<text>", value=plan.text, code="text.nothing_to_speak",
+            fix="It holds no letters or digits of a known script.",
+        )  # fmt: skip
+    spans, lost = partition(plan.text, clauses, notes)
+    return Analysis(plan.text, plan.language, tuple(clauses), tuple(join_notes(notes + lost)), spans)
+
+
+def _clauses(plan: _Plan, draft: _Draft, string: PhoneString, max_phones: int) -> list[Phones]:
+    """The clause, or parts of it of at most ``max_phones`` phones."""
+    ranges = _ranges(string, max_phones)
+    parts = []
+    for first, last in ranges:
+        rows = _with_edges(string, first, last)
+        shift = 1 - first if first else 0  # SIL stands before the first phone
+        words = tuple(
+            Word(w.text, w.start, w.end, max(w.first_phone, first) + shift, min(w.last_phone, last) + shift)
+            for w in string.words
+            if w.first_phone < last and w.last_phone > first or first <= w.first_phone == w.last_phone < last
+        )
+        shown = draft.normalized if len(ranges) == 1 else " ".join(word.text for word in words)
+        parts.append((rows, words, shown))
+    return [
+        Phones(
+            text=plan.text,
+            normalized=shown,
+            language=plan.language,
+            ids=string.ids[rows],
+            styles=string.styles[rows],
+            langs=string.langs[rows],
+            spans=_edge_spans(string.spans[rows]),
+            words=words,
+            notes=string.notes if i == len(parts) - 1 else (),
+            pause_after=draft.pause_after if i == len(parts) - 1 else 0.0,
+            paragraph_end=draft.paragraph_end and i == len(parts) - 1,
+        )
+        for i, (rows, words, shown) in enumerate(parts)
+    ]
+
+
+def _ranges(string: PhoneString, max_phones: int) -> list[tuple[int, int]]:
+    """[first, last) of each part: cut after a mark, else at a word boundary (which is left out), else anywhere."""
+    total = len(string.ids)
+    if total <= max_phones:
+        return [(0, total)]
+    ranges, first = [], 1
+    while total - 1 - first > max_phones - 2:
+        window = string.ids[first : first + max_phones - 1]
+        marks = np.flatnonzero((window >= COMMA) & (window <= EXCLAMATION)) + 1
+        bounds = np.flatnonzero(window == WB)
+        late = marks[(marks > max_phones // 3) & (marks <= max_phones - 2)]
+        cut = late[-1] if len(late) else bounds[-1] if len(bounds) and bounds[-1] else max_phones - 2
+        last = first + int(cut)
+        ranges.append((first, last))
+        first = last + int(string.ids[last] == WB)
+    return [*ranges, (first, total - 1)] if first < total - 1 else ranges
+
+
+def _with_edges(string: PhoneString, first: int, last: int) -> np.ndarray:
+    """Rows of a part with SIL (the first and last row of the clause) at both ends."""
+    total = len(string.ids)
+    if (first, last) == (0, total):
+        return np.arange(total)
+    return np.concatenate([[0], np.arange(first, last), [total - 1]])
+
+
+def _edge_spans(spans: np.ndarray) -> np.ndarray:
+    """SIL stands, without width, where the clause begins and ends."""
+    spans = spans.copy()
+    spans[0] = spans[1, 0]
+    spans[-1] = spans[-2, 1]
+    return spans

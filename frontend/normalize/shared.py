@@ -1,0 +1,1 @@
+def is_month(t): return False
