@@ -215,11 +215,11 @@ def write_stream(file: BinaryIO, chunks: Iterable[np.ndarray], sample_rate: int,
     """Write chunks [S_i] as they come, as wav or pcm, to a pipe; returns the number of samples."""
     if format not in ("wav", "pcm"):
         raise UsageError(f"{format} cannot be written piece by piece.", code="audio.stream", fix="Use wav or pcm.")
-    if format == "wav":
-        file.write(wavfile.wav_header(sample_rate, None))
+    header = wavfile.wav_header(sample_rate, None) if format == "wav" else b""
     count = 0
-    for chunk in chunks:
-        file.write(wavfile.to_pcm16(chunk).tobytes())
+    for chunk in chunks:  # the header goes with the first chunk: an error before it leaves nothing written
+        file.write(header + wavfile.to_pcm16(chunk).tobytes())
+        header = b""
         file.flush()
         count += len(chunk)
     return count
@@ -291,7 +291,8 @@ def _sound_blocks(sound, where: str) -> Iterator[np.ndarray]:
         try:
             block = sound.read(sound.samplerate, dtype="float32", always_2d=True)
         except soundfile.SoundFileError as error:
-            raise DataError(f"damaged after {count:,} samples: {str(error).rstrip(".")}.", where=where, pos=f"sample {count}",
+            reason = str(error).removeprefix("Error : ").rstrip(".")
+            raise DataError(f"damaged after {count:,} samples: {reason}.", where=where, pos=f"sample {count}",
                             code="audio.damaged", fix="Copy or export it again.") from error
         if not len(block):
             return
