@@ -1,0 +1,200 @@
+"""``tts synth``: parse, call the synthesiser, write. What it decides itself is only where text comes from and output goes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+
+import click
+
+from tts.base import files, strict_json
+from tts.base.errors import FileError, NotPermittedError, UsageError
+from tts.cli import values
+
+_AUDIO = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff")
+_EXAMPLES = """no text. Try one of:
+  tts synth "Hello there." -o hello.wav
+  tts synth -i chapter.txt -o chapter.mp3
+  echo "Hello there." | tts synth -o - | aplay"""
+
+
+@click.command(epilog="Example:  tts synth 'Guten Tag.' -v kerstin --rate +10% -o tag.flac")
+@click.argument("text", nargs=-1)
+@click.option("-i", "--input", "inputs", multiple=True, metavar="FILE", help="Text file (UTF-8), - for stdin; may be repeated.")
+@click.option("-o", "--output", metavar="FILE|-", help="Audio file, - for stdout. Default: speech.wav, or stdout in a pipe.")
+@click.option("-v", "--voice", metavar="NAME|FILE", help="Voice name, recording to clone (needs --consent), or saved voice.")
+@click.option("-l", "--language", default="auto", show_default=True, metavar="TAG", help="Language of the text, e.g. de or en-us.")
+@click.option("--rate", "--speed", type=values.RATE, default=1.0, metavar="X|+N%", help="Speaking rate, 0.25 to 4.")
+@click.option("--pitch", type=values.PITCH, default=0.0, metavar="+Nst", help="Pitch shift in semitones.")
+@click.option("--energy", type=values.ENERGY, default=0.0, metavar="+NdB", help="Energy change in dB.")
+@click.option("--seed", type=values.SEED, default=0, show_default=True, metavar="N|random", help="Same seed, same samples.")
+@click.option("--model", metavar="NAME|DIR", help="fs2, flow, or a model folder.")
+@click.option("--steps", type=click.IntRange(1, 128), metavar="N", help="Solver steps (flow).")
+@click.option("--guidance", type=click.FloatRange(0.0, 10.0), metavar="X", help="Guidance strength (flow).")
+@click.option("--phonemes", is_flag=True, help="The text is IPA.")
+@click.option("--lexicon", metavar="FILE", help="TSV of word and IPA.")
+@click.option("--format", "format_", metavar="NAME", help="wav, flac, ogg, opus, mp3 or pcm; default by the file's ending.")
+@click.option("--rate-hz", type=click.IntRange(8_000, 192_000), metavar="HZ", help="Sample rate of the output.")
+@click.option("--bitrate", type=values.BITRATE, metavar="Nk", help="kbit/s for ogg, opus and mp3.")
+@click.option("--timings", metavar="FILE|-", help="Word and phone times as JSON.")
+@click.option("--subtitles", metavar="FILE", help="Subtitles, .srt or .vtt.")
+@click.option("--consent", metavar='"WHO; HOW; WHEN"', help="Consent of the person in the recording given with --voice.")
+@click.option("--json", "as_json", is_flag=True, help="The result as one JSON document on stdout.")
+@click.option("--force", is_flag=True, help="Replace existing files.")
+@click.option("--threads", type=click.IntRange(1, 64), metavar="N", help="CPU threads.")
+@click.option("-q", "--quiet", is_flag=True, help="Errors only.")
+@click.option("--verbose", is_flag=True, help="Say what is done.")
+def command(text, inputs, output, voice, language, rate, pitch, energy, seed, model, steps, guidance, phonemes, lexicon,
+            format_, rate_hz, bitrate, timings, subtitles, consent, as_json, force, threads, quiet, verbose):
+    """Speak TEXT, or the text of a file or of stdin.
+
+    Text that begins with a dash goes after --.
+    """
+    from vocoder.audio import io
+
+    if verbose:
+        logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s", stream=sys.stderr)
+    output, format_ = _output(output, format_, as_json or timings == "-", io)
+    _check_outputs({"--output": output, "--timings": timings, "--subtitles": subtitles, "--json": "-" if as_json else None}, force)
+    subtitle_form = _subtitle_form(subtitles)
+    spoken = _text(text, inputs)
+    who = _voice(voice, consent)
+
+    from tts.api import Controls, Synthesizer
+
+    controls = Controls(rate=rate, pitch_st=pitch, energy_db=energy)
+    synthesizer = Synthesizer(model=model, threads=threads)
+    request = dict(voice=who, language=language, controls=controls, phonemes=phonemes, lexicon=lexicon, seed=seed,
+                   steps=steps, guidance=guidance)
+    if output == "-" and format_ in ("wav", "pcm") and not (rate_hz or timings or subtitles):
+        chunks = synthesizer.stream(spoken, **request)
+        _stream(chunks, io, format_, quiet)
+        return
+    speech = synthesizer.synth(spoken, **request)
+    samples, sample_rate = speech.samples, speech.sample_rate
+    if rate_hz:
+        samples, sample_rate = io.resample(samples, sample_rate, rate_hz), rate_hz
+    io.write_audio(output, samples, sample_rate, format_, bitrate, force)
+    if subtitles:
+        files.atomic_write(subtitles, speech.to_srt() if subtitle_form == "srt" else speech.to_vtt(), force)
+    if timings:
+        document = strict_json.dumps(_timings(speech)) + "\n"
+        click.echo(document, nl=False) if timings == "-" else files.atomic_write(timings, document, force)
+    if as_json:
+        click.echo(json.dumps({"output": output, **speech.to_dict()}, ensure_ascii=False, default=str))
+    if not quiet:
+        _report(speech, output)
+
+
+def _output(output: str | None, format_: str | None, stdout_taken: bool, io) -> tuple[str, str]:
+    """Where audio goes and in which format; refuses samples on a terminal."""
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    if output is None:
+        name = format_ or "wav"
+        output = f"speech.{name}" if stdout_taken or terminal else "-"
+    elif output == "-" and terminal:
+        raise UsageError("audio does not go to a terminal.", where="--output", code="usage.terminal",
+                         fix="Give a file with -o, or pipe it into a player: tts synth ... -o - | aplay")
+    if output == "-" and sys.stdout is None:
+        raise FileError("standard output is closed.", where="--output", code="file.closed", fix="Give a file with -o.")
+    return output, io.format_of(output, format_)
+
+
+def _check_outputs(outputs: dict[str, str | None], force: bool) -> None:
+    """Every output is checked before any work; two of them on one target are refused."""
+    seen = {}
+    for flag, target in outputs.items():
+        if target is None:
+            continue
+        place = "-" if target == "-" else str(Path(target).absolute())
+        if place in seen:
+            raise UsageError(f"{seen[place]} and {flag} both write to {'stdout' if place == '-' else target}.", where=flag,
+                             code="usage.same_output", fix="Give each its own file.")
+        seen[place] = flag
+        if target != "-":
+            files.check_writable(target, force)
+
+
+def _subtitle_form(subtitles: str | None) -> str | None:
+    if subtitles is None:
+        return None
+    form = Path(subtitles).suffix.lower().lstrip(".")
+    if form not in ("srt", "vtt"):
+        raise UsageError(f"{subtitles!r} is neither .srt nor .vtt.", where="--subtitles", code="usage.subtitles",
+                         fix="Name the file x.srt or x.vtt.")
+    return form
+
+
+def _text(words: tuple[str, ...], inputs: tuple[str, ...]) -> str:
+    if words and inputs:
+        raise UsageError("text is given both as words and with --input.", where="tts synth", code="usage.text", fix="Give one of them.")
+    if words == ("-",):
+        inputs, words = ("-",), ()
+    if words:
+        return " ".join(words)
+    if not inputs:
+        if sys.stdin is None or sys.stdin.isatty():
+            raise UsageError(_EXAMPLES, where="tts synth", code="usage.no_text")
+        inputs = ("-",)
+    return "\n\n".join(files.read_text(path) for path in inputs)
+
+
+def _voice(voice: str | None, consent: str | None):
+    """A name as it is; a path as a Voice: a recording with consent, or a saved one."""
+    suffix = Path(voice).suffix.lower() if voice else ""
+    if voice is None or (suffix not in (*_AUDIO, ".safetensors") and "/" not in voice):
+        if consent is not None:
+            raise UsageError("--consent belongs to a recording given with --voice.", where="--consent", code="usage.consent")
+        return voice
+    if suffix != ".safetensors" and consent is None:
+        raise NotPermittedError("cloning a voice needs the consent of the person who speaks.", where=voice, code="consent.missing",
+                                fix='Pass --consent "who; how they agreed; when", or use a saved voice (FILE.safetensors), '
+                                    "which carries its consent, or a house voice (tts voices).")
+    from tts.voice import Voice
+
+    return Voice.load(voice) if suffix == ".safetensors" else Voice.from_audio([voice], consent=consent)
+
+
+def _stream(chunks, io, format_: str, quiet: bool) -> None:
+    """Clause by clause to stdout: a player starts before the text is finished."""
+    seconds, last, notes = 0.0, None, []
+
+    def samples():
+        nonlocal seconds, last
+        for chunk in chunks:
+            seconds, last = seconds + chunk.duration, chunk
+            notes.extend(note for note in chunk.notes if note not in notes)
+            yield chunk.samples
+
+    io.write_stream(sys.stdout.buffer, samples(), 24_000, format_)
+    if not quiet and last is not None:
+        _say_notes(notes)
+        click.echo(f"stdout: {seconds:.2f} s at {last.sample_rate} Hz, {last.language}, voice {last.voice}, seed {last.seed}", err=True)
+
+
+def _timings(speech) -> dict:
+    def rows(spans):
+        return [{"label": s.label, "start": round(float(s.start), 4), "end": round(float(s.end), 4),
+                 "source": None if s.source is None else [int(i) for i in s.source]} for s in spans]
+
+    return {"text": speech.text, "sample_rate": speech.sample_rate, "duration": round(float(speech.duration), 4),
+            "words": rows(speech.words), "phones": rows(speech.phones)}
+
+
+def _report(speech, output: str) -> None:
+    _say_notes(speech.notes)
+    pace = f", RTF {speech.metrics['rtf']:.2f}" if "rtf" in speech.metrics else ""
+    name = "stdout" if output == "-" else output
+    click.echo(f"{name}: {speech.duration:.2f} s, {speech.language}, voice {speech.voice}, seed {speech.seed}{pace}", err=True)
+
+
+def _say_notes(notes, most: int = 5) -> None:
+    """What was dropped or changed; spoken characters and pauses are no news."""
+    told = [note for note in notes if note.kind in ("dropped", "mapped", "language")]
+    for note in told[:most]:
+        detail = f": {note.detail}" if note.detail else ""
+        click.echo(f"note: {note.kind} ({note.reason}) at {note.start}-{note.end}{detail}", err=True)
+    if len(told) > most:
+        click.echo(f"note: {len(told) - most} more; --json lists all", err=True)

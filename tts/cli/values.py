@@ -1,0 +1,63 @@
+"""Option values with units: ``--rate +10%``, ``--pitch +2st``, ``--energy -3dB``, ``--seed random``."""
+
+from __future__ import annotations
+
+import math
+import re
+import secrets
+
+import click
+
+
+class Quantity(click.ParamType):
+    """A number with an optional unit and a range, both named when the value is refused."""
+
+    def __init__(self, name: str, unit: str, low: float, high: float, example: str):
+        self.name, self.unit, self.low, self.high, self.example = name, unit, low, high, example
+
+    def convert(self, value, parameter, context):
+        if isinstance(value, float):
+            return value
+        number = self._number(str(value).strip())
+        if number is None or not math.isfinite(number):
+            self.fail(f"{value!r} is not a {self.name}; write it like {self.example}.", parameter, context)
+        if not self.low <= number <= self.high:
+            self.fail(f"{value} is out of range; {self.low:g} to {self.high:g}{self.unit} are possible.", parameter, context)
+        return number
+
+    def _number(self, text: str) -> float | None:
+        if self.unit and text.lower().endswith(self.unit.lower()):
+            text = text[: -len(self.unit)].strip()
+        return float(text) if re.fullmatch(r"[+-]?\d+(\.\d*)?|[+-]?\.\d+", text, re.ASCII) else None
+
+
+class Rate(Quantity):
+    """Speaking rate: a factor, or a change in percent."""
+
+    def _number(self, text: str) -> float | None:
+        if text.endswith("%"):
+            change = super()._number(text[:-1].strip())
+            return None if change is None or text[0] not in "+-" else 1.0 + change / 100.0
+        return super()._number(text.removesuffix("x"))
+
+
+class Seed(click.ParamType):
+    """A whole number, or ``random`` for one drawn here and reported."""
+
+    name = "seed"
+
+    def convert(self, value, parameter, context):
+        if isinstance(value, int):
+            return value
+        if value == "random":
+            return secrets.randbelow(2**31)
+        if not re.fullmatch(r"\d{1,18}", value, re.ASCII):
+            self.fail(f"{value!r} is not a seed; give a whole number from 0, or random.", parameter, context)
+        return int(value)
+
+
+RATE = Rate("rate", "", 0.25, 4.0, "1.1 or +10%")
+PITCH = Quantity("pitch shift", "st", -12.0, 12.0, "+2st (semitones)")
+ENERGY = Quantity("energy change", "dB", -20.0, 20.0, "-3dB")
+BITRATE = Quantity("bit rate", "k", 6.0, 256.0, "32k (kbit/s)")
+SEED = Seed()

@@ -1,0 +1,30 @@
+"""``tts voices``: the voices of a model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+
+from tts.cli.table import table
+
+
+@click.command(epilog="Example:  tts voices -l de")
+@click.option("-l", "--language", help="Only voices of this language, e.g. de.")
+@click.option("--model", metavar="NAME|DIR", help="fs2, flow, or a model folder.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def command(language, model, as_json):
+    """List the voices."""
+    from frontend.languages import resolve
+    from tts.api import Synthesizer
+
+    voices = Synthesizer(model=model).voices()
+    if language:
+        wanted = resolve(language).tag
+        voices = [voice for voice in voices if resolve(voice.language).tag == wanted]
+    if as_json:
+        click.echo(json.dumps([asdict(voice) for voice in voices], ensure_ascii=False, indent=1))
+        return
+    rows = [[v.name, v.language, v.gender, v.minutes, v.corpus, v.licence] for v in voices]
+    click.echo(table(["voice", "language", "gender", "minutes", "corpus", "licence"], rows))
