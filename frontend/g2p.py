@@ -22,7 +22,7 @@ from tts.base.errors import InternalError, UnavailableError
 
 START_SECONDS = 60.0  # importing phonemizer on a busy machine
 REQUEST_SECONDS = 2.0
-RECYCLE_AFTER = 2000  # requests
+RECYCLE_AFTER = 2000  # clauses
 _BATCH = 64  # clauses in one request
 _BATCH_SECONDS = 10.0
 
@@ -61,7 +61,7 @@ class _Worker:
             [sys.executable, "-m", "frontend.g2p_worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, cwd=Path(__file__).resolve().parent.parent, env=environment,
         )
-        self.requests = 0
+        self.clauses = 0
         self.ready = False
         self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         threading.Thread(target=self._read, name="g2p-answers", daemon=True).start()
@@ -85,7 +85,7 @@ class _Worker:
             if not self.ready:
                 self._answer(START_SECONDS)
                 self.ready = True
-            self.requests += 1
+            self.clauses += len(request["clauses"])
             self.process.stdin.write(json.dumps(request).encode() + b"\n")
             self.process.stdin.flush()
             return self._answer(seconds)
@@ -144,7 +144,7 @@ class G2p:
         return said
 
     def _ask(self, voice: str, clauses: list[list[str]], seconds: float) -> list[SaidClause]:
-        if self._worker is not None and self._worker.requests >= RECYCLE_AFTER:
+        if self._worker is not None and self._worker.clauses >= RECYCLE_AFTER:
             self.close()
         self.warm()
         worker = self._worker

@@ -31,7 +31,8 @@ class ParsedIpa:
 
     Attributes:
         phones: (id of the base symbol, ``k`` of the style) for each phone.
-        mapped: (what stood there, the symbol taken for it or "" if none) for each unknown spelling.
+        mapped: (what stood there, the symbol taken for it or "" if none) for each unknown spelling; for a
+            diacritic that is not known, the symbol it stands on.
     """
 
     phones: tuple[tuple[int, int], ...]
@@ -94,6 +95,10 @@ class _Reader:
             self.add(index)
         self.mapped.append((piece, "" if index is None else inventory.id_to_symbol(index)))
 
+    def unknown_diacritic(self, piece: str) -> None:
+        before = inventory.id_to_symbol(self.phones[-1][0]) if self.phones else ""
+        self.mapped.append((before + piece, before))
+
     def result(self) -> ParsedIpa:
         while self.phones and self.phones[-1][0] == inventory.WB:
             self.phones.pop()
@@ -135,7 +140,7 @@ def parse_ipa(text: str, language: str | Language, from_espeak: bool = False) ->
             if language.tag == "cmn" and match[0] in _MANDARIN_CONTOURS:
                 reader.tone(_MANDARIN_CONTOURS[match[0]])
             else:
-                reader.mapped.append((match[0], ""))
+                reader.unknown_diacritic(match[0])
             place = match.end() - 1
         elif char.isspace():
             reader.mark(inventory.WB)
@@ -145,8 +150,8 @@ def parse_ipa(text: str, language: str | Language, from_espeak: bool = False) ->
             end = place + 1
             while end < len(text) and unicodedata.category(text[end]) == "Mn":
                 end += 1
-            if unicodedata.category(char) in ("Mn", "Lm", "Sk"):  # a diacritic nobody knows: its phone stands
-                reader.mapped.append((text[place:end], ""))
+            if unicodedata.category(char) in ("Mn", "Lm", "Sk"):
+                reader.unknown_diacritic(text[place:end])
             else:
                 reader.unknown(text[place:end])
             place = end - 1

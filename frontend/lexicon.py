@@ -21,6 +21,7 @@ class Lexicon:
     def __init__(self):
         self._exact: dict[tuple[str, str], str] = {}
         self._folded: dict[tuple[str, str], str] = {}
+        self._longest = 0
 
     def __len__(self) -> int:
         return len(self._exact)
@@ -46,6 +47,7 @@ class Lexicon:
             raise DataError(f"{what} for the word {word!r}", where=where, pos=line, value=ipa, code="lexicon.ipa")
         self._exact[tag, word] = ipa
         self._folded.setdefault((tag, word.casefold()), ipa)
+        self._longest = max(self._longest, len(word))
 
     @classmethod
     def load(cls, path: str | Path) -> Lexicon:
@@ -81,3 +83,22 @@ class Lexicon:
                 if (tag, key) in table:
                     return table[tag, key]
         return None
+
+    def split(self, run: str, language: Language) -> list[tuple[int, int, str | None]]:
+        """Cut a run of characters without spaces at the words of the lexicon, the longest first.
+
+        Returns:
+            (start, end, IPA or None for a stretch that is not here), in order, covering the run.
+        """
+        pieces: list[tuple[int, int, str | None]] = []
+        place = start = 0
+        while place < len(run):
+            ends = range(min(len(run), place + self._longest), place, -1)
+            end, ipa = next(((e, i) for e in ends if (i := self.lookup(run[place:e], language))), (place + 1, None))
+            if ipa:
+                if start < place:
+                    pieces.append((start, place, None))
+                pieces.append((place, end, ipa))
+                start = end
+            place = end
+        return pieces + ([(start, place, None)] if start < place else [])

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import groupby
 
 import numpy as np
 
@@ -21,6 +23,9 @@ from frontend.languages import Language, resolve
 from frontend.lexicon import Lexicon
 from frontend.types import Note, Word
 from tts.base.errors import DataError
+
+
+_OWN_HAN_READINGS = ("ja", "yue", "hak")  # languages in which Han characters are not Mandarin
 
 
 @dataclass(frozen=True)
@@ -111,8 +116,13 @@ def phonemize_batch(clauses: Sequence[tuple[Sequence[Token], str]], lexicon: Lex
 
 def _parse(said: Said, language: Language) -> ParsedIpa:
     """espeak's tokens one by one, so that ``t`` + ``ʃ`` of two syllables stays two phones."""
-    parts = [parse_ipa(phoneme, language, from_espeak=True) for phoneme in said.phonemes]
+    parts = [_phoneme(phoneme, language.tag) for phoneme in said.phonemes]
     return ParsedIpa(sum((p.phones for p in parts), ()), sum((p.mapped for p in parts), ()))
+
+
+@lru_cache(maxsize=4096)
+def _phoneme(phoneme: str, tag: str) -> ParsedIpa:
+    return parse_ipa(phoneme, tag, from_espeak=True)
 
 
 def _prepare(words: Sequence[Token], language: Language, lexicon: Lexicon | None) -> _Clause:
@@ -129,33 +139,37 @@ def _prepare(words: Sequence[Token], language: Language, lexicon: Lexicon | None
         if ipa:
             clause.items.append(_Spoken(token, own, parse_ipa(ipa, own)))
         else:
-            clause.items += _split_han(token, own)
+            clause.items += _split_han(token, own, lexicon)
     return clause
 
 
-def _split_han(token: Token, language: Language) -> list[_Spoken]:
+def _split_han(token: Token, language: Language, lexicon: Lexicon | None) -> list[_Spoken]:
     """Han runs of a token read as Mandarin, the rest by espeak (Latin letters in Mandarin as English)."""
     chinese = resolve("cmn")
-    if language.tag in ("ja", "yue", "hak") or (language != chinese and not any(map(mandarin.is_han, token.text))):
+    if language.tag in _OWN_HAN_READINGS or not (language == chinese or any(map(mandarin.is_han, token.text))):
         return [_Spoken(token, language)]
     aligned = len(token.text) == token.end - token.start
-    pieces: list[_Spoken] = []
-    place = 0
-    while place < len(token.text):
-        han, end = mandarin.is_han(token.text[place]), place + 1
-        while end < len(token.text) and mandarin.is_han(token.text[end]) == han:
-            end += 1
-        units = mandarin.read_units(token.text[place:end]) if han else [None]
-        for unit in units:
-            first, last = (place + unit.start, place + unit.end) if unit else (place, end)
-            span = (token.start + first, token.start + last) if aligned else (token.start, token.end)
-            piece = Token(token.text[first:last], *span)
-            if unit:
-                pieces.append(_Spoken(piece, chinese, ParsedIpa(unit.phones, tuple((c, "") for c in unit.unknown))))
-            else:
-                pieces.append(_Spoken(piece, resolve("en-us") if language == chinese else language))
-        place = end
-    return pieces
+    words: list[_Spoken] = []
+
+    def put(first: int, last: int, own: Language, parsed: ParsedIpa | None) -> None:
+        span = (token.start + first, token.start + last) if aligned else (token.start, token.end)
+        words.append(_Spoken(Token(token.text[first:last], *span), own, parsed))
+
+    for han, group in groupby(range(len(token.text)), key=lambda i: mandarin.is_han(token.text[i])):
+        places = list(group)
+        start, end = places[0], places[-1] + 1
+        if not han:
+            put(start, end, resolve("en-us") if language == chinese else language, None)
+            continue
+        run = token.text[start:end]
+        for first, last, ipa in lexicon.split(run, chinese) if lexicon else [(0, len(run), None)]:
+            if ipa:
+                put(start + first, start + last, chinese, parse_ipa(ipa, chinese))
+                continue
+            for unit in mandarin.read_units(run[first:last]):
+                parsed = ParsedIpa(unit.phones, tuple((char, "") for char in unit.unknown))
+                put(start + first + unit.start, start + first + unit.end, chinese, parsed)
+    return words
 
 
 def _runs(clause: _Clause) -> list[list[_Spoken]]:
