@@ -79,6 +79,7 @@ class _Plan:
     language: str
     drafts: list[_Draft]
     notes: list[Note]
+    where: str = "<text>"
 
 
 def analyze(
@@ -131,7 +132,9 @@ def analyze_many(
     tags = [language] * len(texts) if isinstance(language, str) else list(language)
     if len(tags) != len(texts):
         raise UsageError(f"{len(tags)} languages for {len(texts)} texts", where="language")
-    plans = [_plan(text, tag, markup=False, max_chars=MAX_CHARS) for text, tag in zip(texts, tags, strict=True)]
+    plans = [
+        _plan(text, tag, False, MAX_CHARS, f"texts[{i}]") for i, (text, tag) in enumerate(zip(texts, tags, strict=True))
+    ]
     if join:
         plans = [_joined(plan) for plan in plans]
     strings = iter(phonemize_batch([(draft.tokens, plan.language) for plan in plans for draft in plan.drafts], lexicon))
@@ -144,21 +147,21 @@ def process(text: str, language: str = "auto", **options) -> list[Phones]:
     return list(analyze(text, language, **options).clauses)
 
 
-def _check(text: str) -> None:
+def _check(text: str, where: str) -> None:
     if not isinstance(text, str):
-        raise DataError(f"text must be a str, not {type(text).__name__}", where="<text>", code="text.type")
+        raise DataError(f"text must be a str, not {type(text).__name__}", where=where, code="text.type")
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_BYTES:
         raise ResourceError(
-            f"the text has {size:,} bytes, the limit is {MAX_BYTES:,}", where="<text>", limit=MAX_BYTES,
+            f"the text has {size:,} bytes, the limit is {MAX_BYTES:,}", where=where, limit=MAX_BYTES,
             code="text.too_long", fix="Split it into several texts.",
         )  # fmt: skip
     if not text.strip():
-        raise DataError("the text is empty", where="<text>", code="text.empty", fix="Give at least one word.")
+        raise DataError("the text is empty", where=where, code="text.empty", fix="Give at least one word.")
 
 
-def _plan(text: str, language: str, markup: bool, max_chars: int) -> _Plan:
-    _check(text)
+def _plan(text: str, language: str, markup: bool, max_chars: int, where: str = "<text>") -> _Plan:
+    _check(text, where)
     cleaned, notes = clean(text)
     if language == "auto":
         language = detect.detect(cleaned.chars)
@@ -178,7 +181,7 @@ def _plan(text: str, language: str, markup: bool, max_chars: int) -> _Plan:
         elif drafts:  # no words: its pause belongs to the clause before
             drafts[-1].pause_after += draft.pause_after
             drafts[-1].paragraph_end |= draft.paragraph_end
-    return _Plan(text, language, drafts, notes)
+    return _Plan(text, language, drafts, notes, where)
 
 
 def _draft(piece: Piece, language: str, marked: Marked) -> _Draft:
@@ -223,12 +226,12 @@ def _runs(text: SpannedText, language: str, marked: Marked):
 def _joined(plan: _Plan) -> _Plan:
     found = [token for draft in plan.drafts for token in draft.tokens]
     shown = " ".join(draft.normalized for draft in plan.drafts)
-    return _Plan(plan.text, plan.language, [_Draft(found, shown)] if found else [], plan.notes)
+    return _Plan(plan.text, plan.language, [_Draft(found, shown)] if found else [], plan.notes, plan.where)
 
 
 def _plan_phonemes(text: str, language: str, max_phones: int) -> _Plan:
     """IPA text: every stretch between spaces is a word, prosodic marks stand at word ends."""
-    _check(text)
+    _check(text, "<text>")
     language = resolve("en-us" if language == "auto" else language).tag
     found: list[Token] = []
     at = 0
@@ -252,7 +255,7 @@ def _finish(plan: _Plan, strings: list[PhoneString], max_phones: int) -> Analysi
         notes += string.notes
     if not clauses:
         raise DataError(
-            "nothing in the text can be spoken", where="<text>", value=plan.text, code="text.nothing_to_speak",
+            "nothing in the text can be spoken", where=plan.where, value=plan.text, code="text.nothing_to_speak",
             fix="It holds no letters or digits of a known script.",
         )  # fmt: skip
     spans, lost = partition(plan.text, clauses, notes)
