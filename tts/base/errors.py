@@ -53,7 +53,9 @@ class TtsError(Exception):
         if self.pos is not None:
             place = f"{place}:{self.pos}" if place else f"at {self.pos}"
         text = f"{place}: {self.what}" if place else self.what
-        return f"{text} {self.fix}" if self.fix else text
+        if not self.fix:
+            return text
+        return f"{text} {self.fix}" if text[-1:] in ".!?:" else f"{text}. {self.fix}"
 
     def to_dict(self) -> dict:
         fields = ("kind", "exit_code", "code", "what", "where", "pos", "value", "limit", "fix")

@@ -99,14 +99,13 @@ def load_model(folder: str | Path, expect_kind: str | None = None) -> tuple[dict
     Raises:
         ModelError: Anything wrong with the folder: missing, damaged, foreign, newer.
     """
-    config = load_config(folder, expect_kind)
-    path = Path(folder) / WEIGHTS
-    data = _read(path, LIMITS.model_bytes)
-    entry = config.get("files", {}).get(WEIGHTS, {})
-    if hashlib.sha256(data).hexdigest() != entry.get("sha256"):
-        raise ModelError(f"does not match the sha256 in {CONFIG}: damaged, half saved, or from another model.", where=path,
-                         code="model.hash", fix="Copy the model folder again.")
-    return config, _deserialise(data, str(path), LIMITS.weight_magnitude)[1]
+    config, data = _read_verified(folder, expect_kind)
+    return config, _deserialise(data, str(Path(folder) / WEIGHTS), LIMITS.weight_magnitude)[1]
+
+
+def verify_model(folder: str | Path) -> dict:
+    """The config of a model folder whose hashes hold; without torch. Raises ModelError as ``load_model``."""
+    return _read_verified(folder, None)[0]
 
 
 def load_into(module: torch.nn.Module, tensors: dict[str, torch.Tensor], where: str = WEIGHTS) -> None:
@@ -146,6 +145,18 @@ def read_tensors(path: str | Path, max_bytes: int = LIMITS.model_bytes) -> tuple
     Floating tensors come as float32, all finite. Raises ModelError, or ResourceError above ``max_bytes``.
     """
     return _deserialise(_read(Path(path), max_bytes), str(path), float("inf"))
+
+
+def _read_verified(folder: str | Path, expect_kind: str | None) -> tuple[dict, bytes]:
+    config = load_config(folder, expect_kind)
+    path = Path(folder) / WEIGHTS
+    data = _read(path, LIMITS.model_bytes)
+    files = config.get("files")
+    entry = files.get(WEIGHTS) if isinstance(files, dict) else None
+    if not isinstance(entry, dict) or hashlib.sha256(data).hexdigest() != entry.get("sha256"):
+        raise ModelError(f"does not match the sha256 in {CONFIG}: damaged, half saved, or from another model.", where=path,
+                         code="model.hash", fix="Copy the model folder again.")
+    return config, data
 
 
 def _serialise(tensors: dict, metadata: dict[str, str]) -> bytes:
