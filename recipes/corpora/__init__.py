@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
 from recipes import datadir
 from recipes.datadir import Utterance
-from tts.base.errors import DataError, UsageError
+from tts.base.errors import DataError, NoInputError, UsageError
 from tts.base.files import atomic_write
 
 KINDS = ("speech", "ljspeech", "vctk", "libritts", "common_voice", "piper", "lhotse")
@@ -68,9 +69,30 @@ def hold_out(utterances: Iterable[Utterance], dev: int, test: int) -> dict[str, 
     return {name: items for name, items in splits.items() if items}
 
 
-def with_split(corpus: Corpus, utterances: Iterable[Utterance], dev: int, test: int) -> Corpus:
-    corpus.splits = hold_out(utterances, dev, test)
-    return corpus
+def tail(utterances: list[Utterance], dev: int, test: int) -> dict[str, list[Utterance]]:
+    """The last utterances by id are test, those before them dev; at most a third of the list is held out."""
+    utterances = sorted(utterances, key=lambda utterance: utterance.id)
+    share = min(1.0, len(utterances) / 3 / (dev + test))
+    dev, test = int(dev * share), int(test * share)
+    end = len(utterances) - test
+    splits = {"train": utterances[: end - dev], "dev": utterances[end - dev : end], "test": utterances[end:]}
+    return {name: items for name, items in splits.items() if items}
 
 
-__all__ = ["KINDS", "Corpus", "hold_out", "read", "replace", "with_split", "write"]
+def safe_id(name: str) -> str:
+    """A name as an id of a data directory: other characters become hyphens."""
+    return re.sub(r"[^A-Za-z0-9._+@=%]+", "-", name).strip("-")
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """(number, line) of the non-empty lines of a UTF-8 table."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise NoInputError("is missing.", where=path, code="corpus.missing",
+                           fix="Give the folder of the corpus with --root.") from error
+    except UnicodeDecodeError as error:
+        raise DataError("is not UTF-8 text.", where=path, pos=error.start, code="corpus.utf8") from error
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            yield number, line.removesuffix("\r")

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from recipes.corpora import Corpus
+from recipes.corpora import Corpus, read_lines
 from recipes.datadir import Utterance
-from tts.base.errors import DataError, NoInputError
+from tts.base.errors import DataError
 
 COLUMNS = ["id", "path", "split", "speaker", "gender", "lang", "bandwidth_hz", "seconds", "text"]
 SHARE_ALIKE = ("ml_smc",)
@@ -52,15 +52,12 @@ def _suspects(path: Path) -> dict[str, str]:
 
 
 def _rows(path: Path, columns: list[str]):
-    try:
-        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    except FileNotFoundError as error:
-        raise NoInputError("is missing.", where=path, code="corpus.missing",
-                           fix="Give the folder of the corpus with --root.") from error
-    if lines[0].split("\t") != columns:
-        raise DataError("the header is not the one expected.", where=path, pos=1, value=lines[0], code="corpus.header",
+    lines = read_lines(path)
+    header = next(lines, (1, ""))[1]
+    if header.split("\t") != columns:
+        raise DataError("the header is not the one expected.", where=path, pos=1, value=header, code="corpus.header",
                         fix=f"Columns: {' '.join(columns)}.")
-    for number, line in enumerate(lines[1:], 2):
+    for number, line in lines:
         fields = line.split("\t")
         if len(fields) != len(columns):
             raise DataError(f"{len(fields)} fields, {len(columns)} expected.", where=path, pos=number, value=line,
