@@ -267,6 +267,8 @@ def _decoder(file: BinaryIO, size: int, where: str) -> Iterator[tuple[AudioInfo,
             info = AudioInfo("WAV", subtype, header.sample_rate, header.channels, header.frames)
             yield info, wavfile.blocks(file, header)
             return
+    if magic == b"OggS":
+        _check_ogg_end(file, size, where)
     soundfile = _soundfile()
     file.seek(0)
     try:
@@ -283,6 +285,18 @@ def _decoder(file: BinaryIO, size: int, where: str) -> Iterator[tuple[AudioInfo,
                             f"{LIMITS.max_sample_rate:,} are read.", where=where, code="audio.header.sample_rate")
         frames = sound.frames if 0 < sound.frames < 2**62 else None
         yield AudioInfo(sound.format, sound.subtype, sound.samplerate, sound.channels, frames), _sound_blocks(sound, where)
+
+
+def _check_ogg_end(file: BinaryIO, size: int, where: str) -> None:
+    """The last Ogg page is whole and marked as the end; libsndfile takes a cut stream for a shorter one."""
+    file.seek(max(0, size - 2 * 65_307))  # the largest page has 65,307 bytes
+    tail = file.read()
+    page = tail[tail.rfind(b"OggS") :]
+    segments = page[26] if len(page) > 26 else 255
+    length = 27 + segments + sum(page[27 : 27 + segments])
+    if len(page) < length or not page[5] & 4:
+        raise DataError("the Ogg stream has no end: the file was cut short.", where=where, pos=f"byte {size - len(page)}",
+                        code="audio.truncated", fix="Copy or export it again.")
 
 
 def _sound_blocks(sound, where: str) -> Iterator[np.ndarray]:
