@@ -1,0 +1,74 @@
+"""Stage 4, alignment: durations of every utterance once, and the list of those that do not fit their text.
+
+    durations.bin/json   int32 [N], frames a token, sum = frames of the utterance
+    dropped.tsv          id, reason, surety, phone error: what training leaves out
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from recipes.batch import Corpus
+from recipes.store import StoreWriter
+from recipes.train.aligner import edit_distance
+from tts.aligner import N_MARKS, Aligner, collapse
+from tts.base.errors import DataError
+from tts.base.files import atomic_write
+
+WORST_PHONE_ERROR = 0.4  # share of phones that the recogniser disagrees on
+LONGEST_PHONE = 60  # frames (0.8 s); pauses may be longer
+
+
+def align_corpus(dump, aligner: Aligner, progress=None) -> dict[str, int]:
+    """Align one split of the store; returns counts by outcome (``kept`` and each reason for dropping)."""
+    corpus = Corpus(dump)
+    rows, counts = ["id\treason\tsurety\tphone_error"], {"kept": 0}
+    with StoreWriter(dump, "durations", "int32") as store, torch.inference_mode():
+        for key in corpus.keys:
+            mel = torch.from_numpy(np.asarray(corpus.get("mel", key), dtype=np.float32))
+            ids = np.asarray(corpus.get("ids", key))
+            try:
+                durations, surety = aligner.align_mel(mel, ids)
+            except DataError:
+                rows.append(f"{key}\ttoo_short\t\t")
+                counts["too_short"] = counts.get("too_short", 0) + 1
+                continue
+            heard = collapse(aligner.model(mel[None], torch.ones(1, len(mel), dtype=torch.bool))[0].argmax(-1).tolist())
+            said = [int(i) for i in ids if i >= N_MARKS]
+            error = edit_distance(heard, said) / max(1, len(said))
+            reason = reason_to_drop(durations, ids, error)
+            store.add(key, durations)
+            counts[reason or "kept"] = counts.get(reason or "kept", 0) + 1
+            if reason:
+                rows.append(f"{key}\t{reason}\t{surety:.3f}\t{error:.3f}")
+            if progress is not None:
+                progress.update(step=sum(counts.values()))
+    atomic_write(Path(dump) / "dropped.tsv", "\n".join(rows) + "\n", force=True)
+    return counts
+
+
+def reason_to_drop(durations: np.ndarray, ids: np.ndarray, phone_error: float) -> str | None:
+    if phone_error > WORST_PHONE_ERROR:
+        return "text_does_not_match"
+    spoken = durations[ids >= N_MARKS]
+    if spoken.max() > LONGEST_PHONE:
+        return "overlong_phone"
+    if len(spoken) > 8 and (spoken <= 1).mean() > 0.5:
+        return "squeezed"
+    return None
+
+
+def main(dump, aligner=None, splits=("train", "dev", "test")) -> dict[str, dict[str, int]]:
+    """Align the given splits with an aligner folder (the house aligner when None)."""
+    from recipes.progress import Progress
+
+    model = Aligner.load(aligner)
+    results = {}
+    for split in splits:
+        if (Path(dump) / split / "utterances.jsonl").exists():
+            with Progress(f"align {split}") as progress:
+                results[split] = align_corpus(Path(dump) / split, model, progress)
+    return results

@@ -1,0 +1,197 @@
+"""Train an acoustic model (``fs2`` or ``flow``) on aligned features.
+
+    python -m recipes train-acoustic --dump egs/house/tts1/dump --exp exp/fs2 --model fs2 --minutes 600
+
+The reference of an utterance is a crop of another utterance of the same speaker (a different crop of the same one
+where a speaker has only one).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from recipes.batch import Corpus, FrameBatches, lengths, pad
+from recipes.train.loop import Player, Task, TrainConfig, train
+from tts.models.fs2 import Fs2, Fs2Config
+from tts.models.text import TextConfig
+from tts.models.variance import VarianceConfig
+from vocoder.audio.f0 import interpolate_log_f0
+
+
+@dataclass(frozen=True)
+class AcousticTask:
+    budget: int = 6000  # padded frames a batch
+    longest: int = 1200  # frames
+    reference_frames: tuple[int, int] = (110, 300)  # 1.5 to 4 s
+    balance: float = 0.5  # weight of a language or a speaker: its share of frames to this power
+
+
+class AcousticTraining(Task):
+    def __init__(self, dump, model, task: AcousticTask, seed: int = 0):
+        self.task, self.seed, self.model = task, seed, model
+        dump = Path(dump)
+        self.train, self.dev = Corpus(dump / "train", drop=dropped(dump / "train")), Corpus(dump / "dev")
+        usable = [k for k in self.train.keys if k in self.train.store("durations")]
+        frames = {k: n for k in usable if (n := self.train.frames(k)) <= task.longest}
+        self.speakers = Speakers(self.train, frames)
+        self.batches = FrameBatches(frames, task.budget, seed, repeats(self.train, frames, task.balance))
+        self.players = [Player("model", model, lambda batch, step, scratch: model.loss(batch))]
+
+    def batch(self, step: int) -> dict:
+        rng = np.random.default_rng([self.seed, step, 1])
+        return collate(self.train, self.batches(step), self.speakers, rng, self.task.reference_frames)
+
+    def validate(self, model, step: int) -> dict[str, float]:
+        """The training losses, and mel distance, on the dev split; its speakers are training speakers."""
+        totals, n = {}, 0
+        keys = [k for k in self.dev.keys if k in self.dev.store("durations")]
+        for i in range(0, len(keys), 8):
+            rng = np.random.default_rng([self.seed, i])
+            batch = collate(self.dev, keys[i : i + 8], self.speakers, rng, self.task.reference_frames)
+            torch.manual_seed(i)
+            for name, value in model.loss(batch).items():
+                totals[name] = totals.get(name, 0.0) + float(value)
+            n += 1
+        return {name: value / n for name, value in totals.items()}
+
+    def media(self, model, writer, step: int) -> None:
+        key = next(k for k in self.dev.keys if k in self.dev.store("durations"))
+        rng = np.random.default_rng(0)
+        batch = collate(self.dev, [key], self.speakers, rng, self.task.reference_frames)
+        mel = teacher_forced_mel(model, batch)[0]
+        picture = torch.cat([batch["mel"][0], mel], dim=1).T.flip(0)
+        writer.add_image("mel/predicted_above_natural", (picture + 11.5) / 14, step, dataformats="HW")
+
+
+class Speakers:
+    """Speaker numbers, and the training utterances of each for references."""
+
+    def __init__(self, corpus: Corpus, frames):
+        self.corpus = corpus
+        self.utterances: dict[str, list[str]] = {}
+        for key in sorted(frames):
+            self.utterances.setdefault(corpus.utterances[key].speaker, []).append(key)
+        self.numbers = {name: i for i, name in enumerate(sorted(self.utterances))}
+
+    def reference(self, key: str, speaker: str, rng, bounds: tuple[int, int]) -> np.ndarray:
+        """A crop of 1.5 to 4 s of this speaker, of another utterance when there is one: mel [T, 100]."""
+        choices = self.utterances[speaker]
+        other = choices[int(rng.integers(len(choices)))]
+        if other == key and len(choices) > 1:
+            other = choices[(choices.index(key) + 1) % len(choices)]
+        mel = self.corpus.get("mel", other)
+        size = min(int(rng.integers(*bounds)), len(mel))
+        start = int(rng.integers(0, len(mel) - size + 1))
+        return mel[start : start + size]
+
+
+def collate(corpus: Corpus, keys: list[str], speakers: Speakers, rng, bounds) -> dict:
+    """The batch that ``loss`` of the acoustic models takes: padded arrays, lengths, references."""
+    rows = [corpus.utterances[key] for key in keys]
+
+    def column(name):
+        return [np.asarray(corpus.get(name, key)) for key in keys]
+
+    mels, f0s, ids = column("mel"), column("f0"), column("ids")
+    references = [speakers.reference(k, r.speaker, rng, bounds) for k, r in zip(keys, rows, strict=True)]
+    return {
+        "keys": keys,
+        "ids": pad(ids, np.int64),
+        "styles": pad(column("styles"), np.int64),
+        "langs": pad(column("langs"), np.int64),
+        "durations": pad(column("durations"), np.int64),
+        "text_lengths": lengths(ids),
+        "mel": pad(mels, np.float32, np.log(1e-5)),
+        "frame_lengths": lengths(mels),
+        "log_f0": pad([interpolate_log_f0(f0) for f0 in f0s], np.float32),
+        "voiced": pad([f0 > 0 for f0 in f0s], np.float32),
+        "reference": pad(references, np.float32),
+        "reference_lengths": lengths(references),
+        "speaker": torch.tensor([speakers.numbers[row.speaker] for row in rows]),
+        "bandwidth": torch.tensor([float(row.bandwidth_hz) for row in rows]),
+    }
+
+
+def dropped(folder: Path) -> list[str]:
+    """Utterances that the alignment stage found unusable."""
+    path = folder / "dropped.tsv"
+    return [line.split("\t")[0] for line in path.read_text(encoding="utf-8").splitlines()[1:]] if path.exists() else []
+
+
+def repeats(corpus: Corpus, frames: dict[str, int], power: float) -> dict[str, float]:
+    """How often an epoch shows each utterance: languages and speakers weigh by (share of frames) ** power."""
+
+    def shares(name):
+        totals: dict[str, int] = {}
+        for key, n in frames.items():
+            group = getattr(corpus.utterances[key], name)
+            totals[group] = totals.get(group, 0) + n
+        return totals
+
+    languages = shares("language")
+    total = sum(languages.values())
+    weight = {lang: (n / total) ** (power - 1) for lang, n in languages.items()}
+    mean = sum(weight[corpus.utterances[k].language] * n for k, n in frames.items()) / total
+    return {k: weight[corpus.utterances[k].language] / mean for k in frames}
+
+
+def teacher_forced_mel(model, batch: dict):
+    """Predicted mel [B, T, 100] on the natural durations, pitch and energy; input of the vocoder's fine-tuning."""
+    from vocoder.nn.masks import length_mask
+
+    conditions, _, cond, tokens, _ = model.variance.training_pass(batch)
+    mask = length_mask(batch["frame_lengths"], batch["mel"].shape[1])
+    return model.decode(conditions, mask, cond, tokens)[0]
+
+
+def build(kind: str, dump, overrides: dict | None = None):
+    """A fresh model of a kind for a corpus; ``overrides`` go to its text configuration."""
+    from frontend import inventory
+
+    corpus = Corpus(Path(dump) / "train")
+    languages = sorted({int(corpus.get("langs", key)[0]) for key in corpus.keys})
+    n_speakers = len({row.speaker for row in corpus.utterances.values()})
+    text = TextConfig(n_symbols=inventory.size(), languages=tuple(languages), **(overrides or {}))
+    variance = VarianceConfig(text=text, n_speakers=n_speakers)
+    if kind == "fs2":
+        return Fs2(Fs2Config(variance=variance))
+    from tts.models.flow import Flow, FlowConfig
+
+    return Flow(FlowConfig(variance=variance))
+
+
+def main(
+    dump,
+    exp,
+    minutes: float,
+    model: str = "fs2",
+    device: str = "cpu",
+    task: AcousticTask = AcousticTask(),
+    config: TrainConfig | None = None,
+    overrides: dict | None = None,
+    warm_start=None,
+    max_steps: int | None = None,
+) -> int:
+    """Train or resume; returns the step reached. ``warm_start``: a model folder whose shared tensors are taken over."""
+    config = config or TrainConfig(learning_rate=8e-4, warmup_steps=500)
+    net = build(model, dump, overrides)
+    if warm_start:
+        take_over(net, warm_start)
+    job = AcousticTraining(dump, net, task, config.seed)
+    return train(job, config, exp, minutes=minutes, device=device, max_steps=max_steps)[1]
+
+
+def take_over(net, folder) -> int:
+    """Copy tensors of equal name and shape from a model folder; returns how many."""
+    from vocoder.nn.checkpoint import load_model
+
+    _, tensors = load_model(folder, None)
+    own = net.state_dict()
+    fitting = {k: v for k, v in tensors.items() if k in own and own[k].shape == v.shape}
+    own.update(fitting)
+    net.load_state_dict(own)
+    return len(fitting)

@@ -1,0 +1,297 @@
+"""The one training loop: budget in minutes, EMA, resume to the bit, no pickle.
+
+A task brings modules, batches and losses; the loop brings everything else. What happens at a step depends only
+on (weights, seed, step): batches are pure functions of (seed, step), and torch's generator is seeded anew from
+(seed, step) before every step. So a checkpoint needs no generator state, and a resumed run ends with the same bits
+as an uninterrupted one.
+
+    exp/
+      step-00012000/   model.safetensors  ema.safetensors  optimizer-*.safetensors  state.json
+      LATEST           name of the newest complete checkpoint, replaced atomically
+      metrics.jsonl    one line a report
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from tts.base.errors import DataError, ModelError
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train; what to train is the task's own config."""
+
+    seed: int = 0
+    learning_rate: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.98)
+    weight_decay: float = 0.01
+    warmup_steps: int = 300
+    cooldown_start: int = 0  # step at which the rate starts to fall linearly to zero; 0 = never
+    cooldown_steps: int = 0
+    clip: float = 1.0  # gradient norm
+    ema_decay: float = 0.999
+    precision: str = "bf16-mixed"
+    save_minutes: float = 4.0
+    report_steps: int = 50
+    validate_steps: int = 1000
+    keep: int = 2  # checkpoints on disk
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step: linear warm-up, constant, linear cool-down when one is set."""
+        rate = self.learning_rate * min(1.0, (step + 1) / max(1, self.warmup_steps))
+        if self.cooldown_steps and step >= self.cooldown_start:
+            rate *= max(0.0, 1 - (step - self.cooldown_start) / self.cooldown_steps)
+        return rate
+
+
+@dataclass
+class Player:
+    """One module with one optimiser. A GAN has two, stepped in the order in which the task lists them."""
+
+    name: str
+    module: nn.Module
+    losses: Callable[[dict, int, dict], dict[str, Tensor]]  # (batch, step, scratch) -> named losses; they are summed
+    starts_at: int = 0  # idle before this step
+
+
+class Task:
+    """What a training script brings. ``players[-1]`` holds the model that is shipped (EMA is kept of it)."""
+
+    players: list[Player]
+
+    def batch(self, step: int) -> dict:
+        raise NotImplementedError
+
+    def validate(self, model: nn.Module, step: int) -> dict[str, float]:
+        return {}
+
+    def media(self, model: nn.Module, writer, step: int) -> None:
+        """Pictures and sound for TensorBoard."""
+
+
+def train(task: Task, config: TrainConfig, exp, *, minutes: float, device: str = "cpu", max_steps: int | None = None):
+    """Train until the budget is spent; returns the EMA model's state dict and the step reached.
+
+    Resumes from the newest readable checkpoint in ``exp``; a damaged one is passed over for the one before.
+    """
+    from lightning_fabric import Fabric
+
+    from recipes.progress import Progress
+
+    exp = Path(exp)
+    exp.mkdir(parents=True, exist_ok=True)
+    fabric = Fabric(accelerator="cuda" if device.startswith("cuda") else device, devices=1, precision=config.precision)
+    optimizers, wrapped = {}, {}
+    for player in task.players:
+        optimizer = torch.optim.AdamW(
+            player.module.parameters(),
+            lr=config.learning_rate,
+            betas=config.betas,
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+        wrapped[player.name], optimizers[player.name] = fabric.setup(player.module, optimizer, move_to_device=True)
+    model = task.players[-1].module
+    ema = {name: value.detach().clone().float() for name, value in model.state_dict().items()}
+    step = restore(exp, task, optimizers, ema)
+    log = open(exp / "metrics.jsonl", "a", encoding="utf-8")
+    writer = tensorboard_writer(exp)
+    deadline = time.monotonic() + 60 * minutes
+    saved_at, bad_in_a_row, sums, started, since = time.monotonic(), 0, {}, time.monotonic(), step
+    with Progress(f"train {exp.name}", minutes=minutes) as progress:
+        while time.monotonic() < deadline and (max_steps is None or step < max_steps):
+            torch.manual_seed(hash_of(config.seed, step))
+            batch = move(task.batch(step), fabric.device)
+            scratch: dict = {}
+            fine = True
+            for player in task.players:
+                if step < player.starts_at:
+                    continue
+                optimizer = optimizers[player.name]
+                for group in optimizer.param_groups:
+                    group["lr"] = config.rate(step - player.starts_at) if player.starts_at else config.rate(step)
+                with fabric.autocast():
+                    losses = player.losses(batch, step, scratch)
+                total = sum(losses.values())
+                optimizer.zero_grad(set_to_none=True)
+                fabric.backward(total)
+                norm = torch.nn.utils.clip_grad_norm_(player.module.parameters(), config.clip)
+                if not torch.isfinite(norm) or not torch.isfinite(total):
+                    fine = False
+                    optimizer.zero_grad(set_to_none=True)
+                    report_bad(exp, step, batch, losses, norm)
+                    break
+                optimizer.step()
+                for name, value in {**losses, f"{player.name}/grad": norm}.items():
+                    sums[name] = sums.get(name, 0.0) + float(value.detach())
+            bad_in_a_row = 0 if fine else bad_in_a_row + 1
+            if bad_in_a_row >= 5:
+                raise DataError(
+                    "the loss was not finite five times in a row; training stopped.",
+                    where=exp / "bad_batches.jsonl",
+                    fix="Look at the utterances named there; the newest checkpoint is still good.",
+                    code="train.nan",
+                )
+            update_ema(ema, model, config.ema_decay, step)
+            step += 1
+            if step % config.report_steps == 0:
+                seconds = time.monotonic() - started
+                means = {name: value / config.report_steps for name, value in sums.items()}
+                row = {"step": step, "steps_per_second": (step - since) / seconds, "rate": config.rate(step), **means}
+                write_row(log, writer, row)
+                progress.update(step=step, **{k: v for k, v in list(means.items())[:4]})
+                sums = {}
+            if step % config.validate_steps == 0:
+                validate(task, model, ema, log, writer, step)
+            if time.monotonic() - saved_at > 60 * config.save_minutes:
+                save(exp, task, optimizers, ema, step, config)
+                saved_at = time.monotonic()
+    validate(task, model, ema, log, writer, step)
+    save(exp, task, optimizers, ema, step, config)
+    log.close()
+    return ema, step
+
+
+def validate(task: Task, model: nn.Module, ema: dict, log, writer, step: int) -> None:
+    """Figures and media of the EMA weights; training weights and torch's generator are put back."""
+    live = {name: value.clone() for name, value in model.state_dict().items()}
+    state = torch.get_rng_state()
+    model.load_state_dict({name: ema[name].to(live[name].dtype) for name in live})
+    model.eval()
+    with torch.no_grad():
+        figures = task.validate(model, step)
+        if writer is not None:
+            task.media(model, writer, step)
+    model.train()
+    model.load_state_dict(live)
+    torch.set_rng_state(state)
+    write_row(log, writer, {"step": step, **{f"dev/{name}": value for name, value in figures.items()}})
+
+
+def update_ema(ema: dict[str, Tensor], model: nn.Module, decay: float, step: int) -> None:
+    decay = min(decay, (1 + step) / (10 + step))
+    with torch.no_grad():
+        for name, value in model.state_dict().items():
+            if value.dtype.is_floating_point:
+                ema[name].lerp_(value.float(), 1 - decay)
+            else:
+                ema[name].copy_(value)
+
+
+def save(exp: Path, task: Task, optimizers: dict, ema: dict, step: int, config: TrainConfig) -> None:
+    """Write ``step-N/`` under a temporary name, sync, rename, then point LATEST at it."""
+    final = exp / f"step-{step:08d}"
+    if final.exists():
+        return
+    folder = exp / f".{final.name}.part"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    save_file({k: v.contiguous() for k, v in ema.items()}, folder / "ema.safetensors")
+    for player in task.players:
+        save_file({k: v.contiguous() for k, v in player.module.state_dict().items()}, folder / f"{player.name}.safetensors")
+        save_file(optimizer_tensors(optimizers[player.name]), folder / f"optimizer-{player.name}.safetensors")
+    (folder / "state.json").write_text(json.dumps({"step": step, "train": asdict(config)}, indent=1))
+    for path in folder.iterdir():
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+    os.rename(folder, final)
+    pointer = exp / ".LATEST.part"
+    pointer.write_text(final.name)
+    os.replace(pointer, exp / "LATEST")
+    for old in sorted(exp.glob("step-*"))[: -config.keep]:
+        shutil.rmtree(old)
+
+
+def restore(exp: Path, task: Task, optimizers: dict, ema: dict) -> int:
+    """Load the newest complete checkpoint into everything; returns its step, 0 when there is none."""
+    for folder in sorted(exp.glob("step-*"), reverse=True):
+        try:
+            state = json.loads((folder / "state.json").read_text())
+            stored_ema = load_file(folder / "ema.safetensors")
+            stored = {p.name: load_file(folder / f"{p.name}.safetensors") for p in task.players}
+            moments = {p.name: load_file(folder / f"optimizer-{p.name}.safetensors") for p in task.players}
+        except Exception as error:  # any damage at all: fall back one checkpoint, and say so
+            with open(exp / "metrics.jsonl", "a", encoding="utf-8") as log:
+                log.write(json.dumps({"skipped_checkpoint": folder.name, "error": str(error)[:200]}) + "\n")
+            continue
+        for player in task.players:
+            load_exact(player.module, stored[player.name], folder)
+            restore_optimizer(optimizers[player.name], moments[player.name])
+        for name in ema:
+            ema[name].copy_(stored_ema[name])
+        return state["step"]
+    return 0
+
+
+def load_exact(module: nn.Module, tensors: dict[str, Tensor], where) -> None:
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ModelError(
+            f"the checkpoint does not fit the model: {str(error).splitlines()[1].strip()[:200]}",
+            where=where,
+            fix="Train in a new folder, or with the configuration of this one.",
+        ) from error
+
+
+def optimizer_tensors(optimizer) -> dict[str, Tensor]:
+    state = optimizer.state_dict()["state"]
+    return {f"{i}.{k}": torch.as_tensor(v).contiguous().clone() for i, entry in state.items() for k, v in entry.items()}
+
+
+def restore_optimizer(optimizer, tensors: dict[str, Tensor]) -> None:
+    inner = getattr(optimizer, "optimizer", optimizer)
+    state: dict = {}
+    for name, value in tensors.items():
+        index, key = name.split(".", 1)
+        state.setdefault(int(index), {})[key] = value
+    inner.load_state_dict({"state": state, "param_groups": inner.state_dict()["param_groups"]})
+
+
+def report_bad(exp: Path, step: int, batch: dict, losses: dict, norm) -> None:
+    row = {
+        "step": step,
+        "utterances": batch.get("keys", []),
+        "losses": {name: float(value.detach()) for name, value in losses.items()},
+        "grad": float(norm),
+    }
+    with open(exp / "bad_batches.jsonl", "a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def write_row(log, writer, row: dict) -> None:
+    log.write(json.dumps({k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()}) + "\n")
+    log.flush()
+    if writer is not None:
+        for name, value in row.items():
+            if name != "step" and math.isfinite(value):
+                writer.add_scalar(name, value, row["step"])
+
+
+def tensorboard_writer(exp: Path):
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(exp / "tensorboard"))
+
+
+def hash_of(seed: int, step: int) -> int:
+    """A generator seed that differs for every (seed, step)."""
+    return (seed * 1_000_003 + step * 7_919 + 12_345) % (2**63)
+
+
+def move(batch: dict, device) -> dict:
+    return {k: v.to(device, non_blocking=True) if isinstance(v, Tensor) else v for k, v in batch.items()}

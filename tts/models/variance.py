@@ -1,0 +1,181 @@
+"""Variance adaptor: text and voice -> durations, pitch and energy a phone -> conditions a frame.
+
+The half that ``fs2`` and ``flow`` share: everything but the decoder. In training, true durations, pitch and energy
+condition the decoder while the predictors learn them; in synthesis the predicted (or edited) ones do.
+
+Source: FastSpeech 2 (arXiv 2006.04558) §2.3; phone-level pitch and energy as in FastPitch (arXiv 2006.06873).
+Differs: a duration has two outputs, so that pauses can be absent; pitch is absolute log F0, placed by the voice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
+
+from tts.aligner import may_be_silent, token_of_frame
+from tts.models.reference import ReferenceConfig, ReferenceEncoder
+from tts.models.text import Predictor, TextConfig, TextEncoder, expand, mean_over_phones, position_in_phone
+from vocoder.audio.frames import MEL
+from vocoder.audio.mel import band_centres
+from vocoder.nn.masks import length_mask
+
+PITCH_CENTRE, PITCH_SCALE = 5.1, 0.35  # natural log of Hz; centre is 164 Hz
+ENERGY_CENTRE, ENERGY_SCALE = -5.0, 2.0  # mean log-mel
+ENERGY_BANDS = int((band_centres() < 4000).sum())  # every recording reaches 4 kHz
+FULL_BAND = MEL.sample_rate / 2
+LONGEST_PHONE = 150  # frames; 2 s
+
+
+@dataclass(frozen=True)
+class VarianceConfig:
+    text: TextConfig
+    reference: ReferenceConfig = field(default_factory=ReferenceConfig)
+    n_speakers: int = 1  # of the training corpus, for the auxiliary speaker loss
+    decoder_dim: int = 192
+    dropout: float = 0.3
+
+
+@dataclass(frozen=True)
+class PhonePlan:
+    """What is decided a phone, before any frame exists. Arrays [N]; editable."""
+
+    durations: np.ndarray  # int64 frames
+    pitch: np.ndarray  # float32 Hz: the phone's mean F0 (bridged over unvoiced stretches)
+    energy: np.ndarray  # float32 mean log-mel below 4 kHz
+
+
+@dataclass(frozen=True)
+class VoiceTensors:
+    """A voice as the models take it."""
+
+    style: Tensor  # [style_dim]
+    tokens: Tensor  # [n_tokens, dim]
+
+
+class VarianceAdaptor(nn.Module):
+    def __init__(self, config: VarianceConfig):
+        super().__init__()
+        self.config = config
+        text, style_dim = config.text, config.reference.style_dim
+        self.text = TextEncoder(text)
+        self.reference = ReferenceEncoder(config.reference)
+        self.speakers = nn.Linear(style_dim, config.n_speakers)
+        self.bandwidth = nn.Linear(1, style_dim)
+        nn.init.zeros_(self.bandwidth.weight)
+        self.duration = Predictor(text.dim, style_dim, 2, config.dropout)  # log frames, logit of "has frames"
+        self.pitch = Predictor(text.dim, style_dim, 1, config.dropout)
+        self.energy = Predictor(text.dim, style_dim, 1, config.dropout)
+        self.embed_pitch = nn.Conv1d(1, text.dim, 3, padding=1)
+        self.embed_energy = nn.Conv1d(1, text.dim, 3, padding=1)
+        self.to_frames = nn.Linear(text.dim + 2, config.decoder_dim)
+
+    def training_pass(self, batch: dict) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Tensor]]:
+        """Conditions from true variances, and the predictors' losses.
+
+        Returns:
+            conditions [B, T, decoder_dim], normalised phone pitch a frame [B, T], cond vector [B, style_dim],
+            reference tokens, losses.
+        """
+        text_mask = length_mask(batch["text_lengths"], batch["ids"].shape[1])
+        frame_mask = length_mask(batch["frame_lengths"], batch["mel"].shape[1])
+        hidden = self.text(batch["ids"], batch["styles"], batch["langs"], text_mask)
+        reference_mask = length_mask(batch["reference_lengths"], batch["reference"].shape[1])
+        style, tokens = self.reference(batch["reference"], reference_mask)
+        losses = {"speaker": 0.1 * F.cross_entropy(self.speakers(style).float(), batch["speaker"])}
+        style = style + 0.1 * torch.randn_like(style)
+
+        durations = batch["durations"]
+        token = token_of_frame(durations, frame_mask.shape[1])
+        real = frame_mask.float()
+        n_tokens = durations.shape[1]
+        pitch_frames = (batch["log_f0"] - PITCH_CENTRE) / PITCH_SCALE
+        pitch, _ = mean_over_phones(pitch_frames, real, token, n_tokens)
+        _, voiced_frames = mean_over_phones(pitch_frames, real * batch["voiced"], token, n_tokens)
+        energy, _ = mean_over_phones(frame_energy(batch["mel"]), real, token, n_tokens)
+        spoken = (durations > 0) & text_mask
+
+        gentle = hidden * 0.1 + hidden.detach() * 0.9  # predictors over-fit first: they steer the encoder little
+        log_d, present = self.duration(gentle, text_mask, style).unbind(-1)
+        target = durations.clamp(min=1).float().log()
+        losses["duration"] = masked_mean((log_d - target).abs(), spoken)
+        optional = may_be_silent(batch["ids"]) & text_mask
+        losses["pause"] = masked_mean(
+            F.binary_cross_entropy_with_logits(present, (durations > 0).float(), reduction="none"), optional
+        )
+        error = (self.pitch(gentle, text_mask, style)[..., 0] - pitch).abs()
+        losses["pitch"] = masked_mean(error, spoken & (voiced_frames > 0))
+        losses["energy"] = masked_mean((self.energy(gentle, text_mask, style)[..., 0] - energy).abs(), spoken)
+
+        conditions, pitch_of_frame = self.conditions(hidden, durations, pitch * spoken, energy * spoken, token)
+        return conditions, pitch_of_frame, self.cond(style, batch["bandwidth"]), tokens, losses
+
+    def conditions(self, hidden, durations, pitch, energy, token) -> tuple[Tensor, Tensor]:
+        """Hidden states with pitch and energy, a frame: [B, T, decoder_dim]; and the phone pitch a frame [B, T]."""
+        x = hidden + self.embed_pitch(pitch[:, None]).transpose(1, 2) + self.embed_energy(energy[:, None]).transpose(1, 2)
+        frames = torch.cat([expand(x, token), position_in_phone(durations, token).to(x.dtype)], dim=-1)
+        return self.to_frames(frames), expand(pitch[..., None], token)[..., 0]
+
+    def cond(self, style: Tensor, bandwidth: Tensor) -> Tensor:
+        """Style vector with the bandwidth flag: [B, style_dim]."""
+        return style + self.bandwidth(1 - bandwidth[:, None].to(style.dtype) / FULL_BAND)
+
+    def plan(self, phones, voice: VoiceTensors, rate: float = 1.0, pitch_st: float = 0.0, energy_db: float = 0.0):
+        """Durations, pitch and energy of a clause (``frontend.Phones``), predicted and then adjusted."""
+        ids, styles, langs, mask = phone_tensors(phones)
+        hidden, style = self.text(ids, styles, langs, mask), voice.style[None]
+        log_d, present = self.duration(hidden, mask, style)[0].unbind(-1)
+        frames = (log_d.exp() / rate).round().clamp(min=1, max=LONGEST_PHONE)
+        frames = torch.where(may_be_silent(ids[0]) & (present < 0), 0, frames)
+        frames[0] = frames[0].clamp(min=1)
+        pitch = self.pitch(hidden, mask, style)[0, :, 0] * PITCH_SCALE + PITCH_CENTRE + pitch_st * np.log(2) / 12
+        energy = self.energy(hidden, mask, style)[0, :, 0] * ENERGY_SCALE + ENERGY_CENTRE + energy_db * np.log(10) / 20
+        return PhonePlan(frames.long().numpy(), pitch.exp().numpy(), energy.numpy())
+
+    def planned_conditions(self, phones, voice: VoiceTensors, plan: PhonePlan):
+        """(conditions [1, T, decoder_dim], pitch of frame [1, T], cond [1, style_dim], tokens [1, M, D]) of a plan."""
+        ids, styles, langs, mask = phone_tensors(phones)
+        hidden = self.text(ids, styles, langs, mask)
+        durations = torch.from_numpy(np.asarray(plan.durations, dtype=np.int64))[None]
+        spoken = (durations > 0).float()
+        pitch = (torch.from_numpy(np.log(plan.pitch))[None].float() - PITCH_CENTRE) / PITCH_SCALE * spoken
+        energy = (torch.from_numpy(plan.energy)[None].float() - ENERGY_CENTRE) / ENERGY_SCALE * spoken
+        token = token_of_frame(durations, int(durations.sum()))
+        conditions, pitch_of_frame = self.conditions(hidden, durations, pitch, energy, token)
+        cond = self.cond(voice.style[None], torch.tensor([FULL_BAND]))
+        return conditions, pitch_of_frame, cond, voice.tokens[None]
+
+    def voice(self, mel: Tensor) -> VoiceTensors:
+        """Voice of a reference: mel [T, 100]."""
+        style, tokens = self.reference(mel[None], torch.ones(1, mel.shape[0], dtype=torch.bool))
+        return VoiceTensors(style[0], tokens[0])
+
+
+def phone_tensors(phones) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """ids, styles, langs, mask of a clause, each [1, N]."""
+    ids, styles, langs = (
+        torch.from_numpy(np.asarray(a, dtype=np.int64))[None] for a in (phones.ids, phones.styles, phones.langs)
+    )
+    return ids, styles, langs, torch.ones_like(ids, dtype=torch.bool)
+
+
+def frame_energy(mel: Tensor) -> Tensor:
+    """[B, T, 100] -> [B, T], normalised mean log-mel below 4 kHz."""
+    return (mel[..., :ENERGY_BANDS].mean(-1) - ENERGY_CENTRE) / ENERGY_SCALE
+
+
+def band_mask(bandwidth: Tensor) -> Tensor:
+    """[B] Hz -> [B, 1, 100] float: 1 for bands that a recording of this bandwidth holds."""
+    centres = torch.from_numpy(band_centres()).to(bandwidth.device)
+    return (centres[None] < bandwidth[:, None] * 0.97).float()[:, None]
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    mask = mask.to(values.dtype)
+    return (values * mask).sum() / mask.sum().clamp(min=1)
+
+

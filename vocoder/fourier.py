@@ -1,0 +1,142 @@
+"""Fourier-head vocoder in two forms behind one interface: ``decode(mel, f0) -> wav``.
+
+``mel``      Vocos: ConvNeXt trunk -> magnitude and phase -> inverse STFT. F0 is not used.
+``excited``  Harmonic plus noise: the trunk predicts a filter (gain and phase offset) for a pulse train that
+             follows F0, and a gain for noise. The untrained model already sounds like a vocoder.
+
+Sources: Vocos (arXiv 2306.00814); a given excitation as in HiFTNet (arXiv 2309.09493) and SiFi-GAN
+(arXiv 2210.15533), an amplitude prior from the mel as in FreeV (arXiv 2406.08196). Differs from all: one
+excitation spectrum, filtered in the STFT domain, plus filtered noise, with one network.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+from tts.base.errors import ModelError
+from vocoder.audio.frames import HOP_LENGTH, MEL, N_FFT, N_MELS, SAMPLE_RATE
+from vocoder.audio.mel import band_centres, mel_filterbank
+from vocoder.audio.spectrum import istft, stft
+from vocoder.excitation import hold_over_gaps, pulse_train
+from vocoder.nn.convnext import ConvNeXtBlock, init_weights
+
+FORMS = ("mel", "excited")
+N_BINS = N_FFT // 2 + 1
+# From log-mel to the log gain of a unit-variance excitation. The bands have area one in Hz, so that exp(mel) is the
+# mean magnitude over the bin width; |STFT| of unit-variance noise under a Hann window is sqrt(sum w^2).
+LEVEL = math.log(SAMPLE_RATE / N_FFT) - 0.5 * math.log(3 / 8 * N_FFT)
+MEL_MEAN, MEL_STD = -5.0, 2.5  # rough, only to centre the input
+
+
+@dataclass(frozen=True)
+class VocoderConfig:
+    form: str = "excited"  # "mel" or "excited"
+    dim: int = 256  # trunk width
+    hidden: int = 768  # width inside a block
+    n_blocks: int = 6
+    kernel_size: int = 7  # frames
+    n_projections: int = 2  # times the waveform's mel is pulled back to the input mel
+
+    def __post_init__(self):
+        if self.form not in FORMS:
+            raise ModelError(f"vocoder form {self.form!r} is unknown.", fix=f"Known: {', '.join(FORMS)}.")
+
+    @property
+    def receptive_field(self) -> int:
+        """Frames of context on each side that reach an output frame."""
+        return (self.n_blocks + 1) * (self.kernel_size // 2)
+
+
+class FourierVocoder(nn.Module):
+    """mel and F0 -> waveform."""
+
+    def __init__(self, config: VocoderConfig = VocoderConfig()):
+        super().__init__()
+        self.config = config
+        n_inputs = N_MELS + (2 if config.form == "excited" else 0)
+        n_outputs = N_BINS * (3 if config.form == "excited" else 2)
+        self.embed = nn.Conv1d(n_inputs, config.dim, config.kernel_size, padding=config.kernel_size // 2)
+        self.norm_in = nn.LayerNorm(config.dim, eps=1e-6)
+        blocks = [
+            ConvNeXtBlock(config.dim, config.hidden, 1 / config.n_blocks, config.kernel_size)
+            for _ in range(config.n_blocks)
+        ]
+        self.blocks = nn.ModuleList(blocks)
+        self.norm_out = nn.LayerNorm(config.dim, eps=1e-6)
+        self.head = nn.Linear(config.dim, n_outputs)
+        self.apply(init_weights)
+        if config.form == "excited":  # start from the mel prior with no phase offset
+            nn.init.zeros_(self.head.weight)
+        self.register_buffer("spread", envelope_from_mel(), persistent=False)
+        self.register_buffer("bank", mel_filterbank(), persistent=False)
+
+    def forward(self, mel: Tensor, f0: Tensor, noise: Tensor | None = None, start_phase: Tensor | None = None):
+        """Waveform of a batch.
+
+        Args:
+            mel: [B, T, 100] log-mel.
+            f0: [B, T] Hz, 0 = unvoiced (ignored by the ``mel`` form).
+            noise: [B, 320 T] unit-variance noise for the ``excited`` form; drawn from torch when None.
+            start_phase: [B] cycles, phase of the pulse train at the start.
+
+        Returns:
+            [B, 320 T] float32.
+        """
+        outputs = self.head(self.trunk(mel, f0)).float()
+        with torch.autocast(mel.device.type, enabled=False):  # phases and spectra need full precision
+            if self.config.form == "mel":
+                magnitude, phase = outputs.chunk(2, dim=-1)
+                wav = istft(torch.polar(magnitude.exp().clamp(max=100.0), phase))
+            else:
+                wav = self.filter_excitation(outputs, mel.float(), f0.float(), noise, start_phase)
+            for _ in range(self.config.n_projections):
+                wav = self.project(wav, mel.float())
+            return wav
+
+    def project(self, wav: Tensor, mel: Tensor) -> Tensor:
+        """Scale the spectrum of wav [B, 320 T] smoothly over frequency, so that its mel comes nearer to mel.
+
+        Frames overlap four times, so that any predicted spectrum is changed by overlap-add; one step of this
+        undoes half of the mel error that remains, at the price of one STFT. As Griffin-Lim, but in the mel domain.
+        """
+        spectrum = stft(wav)
+        found = (spectrum.abs() @ self.bank).clamp(min=MEL.floor).log()
+        return istft(spectrum * ((mel - found).clamp(-2, 2) @ self.spread).exp())
+
+    def filter_excitation(self, outputs, mel, f0, noise, start_phase) -> Tensor:
+        """Pulse train through gain and phase, plus noise through gain: [B, T, 3 bins] -> [B, 320 T]."""
+        harmonic_gain, phase, noise_gain = outputs.chunk(3, dim=-1)  # [B, T, bins] each
+        prior = mel @ self.spread + LEVEL
+        if noise is None:
+            noise = torch.randn(mel.shape[0], mel.shape[1] * HOP_LENGTH, device=mel.device)
+        harmonics = stft(pulse_train(f0, start_phase))
+        spectrum = harmonics * torch.polar((prior + harmonic_gain).clamp(-14, 5).exp(), phase)
+        spectrum = spectrum + stft(noise) * (prior - 1.0 + noise_gain).clamp(-14, 5).exp()
+        return istft(spectrum)
+
+    def trunk(self, mel: Tensor, f0: Tensor) -> Tensor:
+        """[B, T, 100], [B, T] -> [B, T, dim]."""
+        x = (mel - MEL_MEAN) / MEL_STD
+        if self.config.form == "excited":
+            voiced = f0 > 0
+            log_f0 = hold_over_gaps(torch.where(voiced, f0.clamp(min=20.0).log(), 0.0), voiced)
+            x = torch.cat([x, (log_f0 - 5.0)[..., None] * 2, voiced[..., None].to(x.dtype)], dim=-1)
+        x = self.embed(x.transpose(1, 2)).transpose(1, 2)
+        x = self.norm_in(x)
+        for block in self.blocks:
+            x = block(x)
+        return self.norm_out(x)
+
+
+def envelope_from_mel() -> Tensor:
+    """[100, 641] matrix: log-mel at the band centres -> the same at each STFT bin, interpolated linearly."""
+    centres = band_centres()
+    bins = np.linspace(0, SAMPLE_RATE / 2, N_BINS)
+    matrix = np.stack([np.interp(bins, centres, row) for row in np.eye(N_MELS)])
+    return torch.from_numpy(matrix.astype(np.float32))

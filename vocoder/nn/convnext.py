@@ -1,0 +1,81 @@
+"""ConvNeXt block over frames: the trunk of vocoders, aligner, acoustic models and codec.
+
+Sequences are [B, T, C]. The depthwise convolution runs as a channels-last conv2d on a view of the same
+memory, which on two CPU cores is several times faster than conv1d, forward and backward.
+
+Source: Vocos (arXiv 2306.00814) after ConvNeXt (arXiv 2201.03545); differs: optional FiLM after the norm.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class DepthwiseConv(nn.Module):
+    """Depthwise convolution over time, [B, T, C] -> [B, T, C], zero padding on both sides."""
+
+    def __init__(self, dim: int, kernel_size: int = 7):
+        super().__init__()
+        self.conv = nn.Conv2d(dim, dim, (1, kernel_size), padding=(0, kernel_size // 2), groups=dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        image = x.transpose(1, 2).unsqueeze(2)  # [B, C, 1, T], already channels-last in memory
+        return self.conv(image).squeeze(2).transpose(1, 2)
+
+
+class ConvNeXtBlock(nn.Module):
+    """Depthwise conv, LayerNorm, two linear layers with GELU, layer scale, residual.
+
+    Args:
+        dim: Model width C.
+        hidden: Width between the linear layers.
+        layer_scale: Initial value of the per-channel output gain (1 / number of blocks in Vocos).
+        cond_dim: Width of a conditioning vector for FiLM; None for none. FiLM starts as the identity.
+    """
+
+    def __init__(self, dim, hidden, layer_scale=0.1, kernel_size=7, cond_dim=None, dropout=0.0):
+        super().__init__()
+        self.depthwise = DepthwiseConv(dim, kernel_size)
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
+        self.film = FiLM(cond_dim, dim) if cond_dim else None
+        self.expand = nn.Linear(dim, hidden)
+        self.contract = nn.Linear(hidden, dim)
+        self.gamma = nn.Parameter(torch.full((dim,), float(layer_scale)))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None, cond: Tensor | None = None) -> Tensor:
+        """x [B, T, C]; mask [B, T, 1] float, 1 = real; cond [B, D] or [B, T, D]. Returns [B, T, C]."""
+        y = self.depthwise(x if mask is None else x * mask)
+        y = self.norm(y)
+        if self.film is not None:
+            y = self.film(y, cond)
+        y = self.contract(self.dropout(F.gelu(self.expand(y))))
+        return x + self.gamma * y
+
+
+class FiLM(nn.Module):
+    """x * (1 + scale(cond)) + shift(cond), the identity at initialisation."""
+
+    def __init__(self, cond_dim: int, dim: int):
+        super().__init__()
+        self.linear = nn.Linear(cond_dim, 2 * dim)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, x: Tensor, cond: Tensor) -> Tensor:
+        scale, shift = self.linear(cond).chunk(2, dim=-1)
+        if scale.dim() == 2:
+            scale, shift = scale[:, None], shift[:, None]
+        return x * (1 + scale) + shift
+
+
+def init_weights(module: nn.Module) -> None:
+    """Vocos' initialisation: truncated normal 0.02, zero bias. For ``Module.apply``; FiLM stays zero."""
+    if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d):
+        if not module.weight.detach().abs().sum() == 0:
+            nn.init.trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
