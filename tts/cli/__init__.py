@@ -147,5 +147,6 @@ def _line(error: TtsError) -> str:
 
 def _close_stdout() -> None:
     """The reader is gone or the disk full: nothing more goes out, also not what Python flushes at exit."""
-    with open(os.devnull, "wb") as null:
-        os.dup2(null.fileno(), 1)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
