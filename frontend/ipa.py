@@ -2,19 +2,21 @@
 
 One parser for all three. It matches the longest known spelling at each place (``tʃ`` before ``t``; a ``.``
 keeps two letters apart), moves stress to the next vowel, length to the phone before it, tone to the syllable
-before it, and maps what it does not know to the nearest phone, telling so.
+before it, and maps what it does not know to the nearest phone, telling so. `format_ipa` writes what it reads.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
 from frontend import articulatory, inventory, styles
 from frontend.languages import Language, resolve
 
+_STRESS_MARK = {styles.PRIMARY: "ˈ", styles.SECONDARY: "ˌ"}
 _STRESS = {"ˈ": styles.PRIMARY, "'": styles.PRIMARY, "ˌ": styles.SECONDARY}
 _LENGTH = "ːˑ"
 _TIES = str.maketrans("", "", "\u0361\u035c")
@@ -157,3 +159,48 @@ def parse_ipa(text: str, language: str | Language, from_espeak: bool = False) ->
             place = end - 1
         place += 1
     return reader.result()
+
+
+def format_ipa(ids: Iterable[int], style_ids: Iterable[int]) -> str:
+    """Phones as a readable IPA string, one that `parse_ipa` reads back to the same phones.
+
+    Args:
+        ids: Base symbols of a clause; ``SIL`` is not written.
+        style_ids: Their styles.
+
+    Returns:
+        e.g. ``hə.lˈoʊ wˈɝːld.`` with a ``.`` only where two phones would read as one; Mandarin with tone digits.
+    """
+    text, before = "", ""
+    spoken = [(index, *styles.split_style(style)) for index, style in zip(map(int, ids), map(int, style_ids), strict=True)
+              if index != inventory.SIL]
+    for place, (index, language, accent, is_long) in enumerate(spoken):
+        symbol = inventory.id_to_symbol(index)
+        if index <= inventory.EXCLAMATION:
+            after_mark = place + 1 < len(spoken) and index != inventory.WB
+            text, before = text + (" " if index == inventory.WB else symbol + " " * after_mark), ""
+            continue
+        tonal = language.kind == "tone"
+        lead = "" if tonal else _STRESS_MARK.get(accent, "")
+        if before and not lead and _reads_otherwise(before, symbol, language.tag):
+            lead = "."
+        tail = "ː" * is_long
+        if tonal and accent and _ends_tone(spoken, place):
+            tail += str(accent)
+        text, before = text + lead + symbol + tail, "" if tail else symbol
+    return text
+
+
+@cache
+def _reads_otherwise(one: str, other: str, tag: str) -> bool:
+    """True if two phones written together are read as something else."""
+    read = [index for index, _ in parse_ipa(one + other, tag).phones]
+    return read != [inventory.symbol_to_id(one), inventory.symbol_to_id(other)]
+
+
+def _ends_tone(spoken: list[tuple[int, Language, int, bool]], place: int) -> bool:
+    """True on the last phone of a tone: before another tone, another syllable, a boundary."""
+    if place + 1 == len(spoken) or spoken[place + 1][2] != spoken[place][2]:
+        return True
+    after = spoken[place + 1][0]
+    return inventory.kind(spoken[place][0]) != "glide" and (inventory.is_nucleus(after) or inventory.kind(after) == "glide")

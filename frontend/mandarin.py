@@ -36,6 +36,8 @@ _ZERO_INITIAL = {
 }
 _APICAL = {"z": "ɹ̩", "c": "ɹ̩", "s": "ɹ̩", "zh": "ɻ̩", "ch": "ɻ̩", "sh": "ɻ̩", "r": "ɻ̩"}  # the vowel of zi, zhi ...
 _DIGITS = "〇零一二三四五六七八九十"
+_ORDINAL_BEFORE = _DIGITS + "第百千万初统专唯单"  # 一 keeps its tone after these ...
+_ORDINAL_AFTER = _DIGITS + "月号日楼"  # ... and before these
 _FULL_ER_AFTER = "女男婴幼少孤胎健宠小产血运生患"  # 女儿: a syllable of its own
 _FULL_ER_BEFORE = "子童女媳科歌孙"  # 儿子
 
@@ -76,14 +78,19 @@ def syllable(pinyin: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _sandhi(text: str, readings: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Tones in context: 不 and 一 before other tones, third tone before third tone (from the right)."""
-    tones = [tone for _, tone in readings]
+    """Tones in context: 不 and 一 before other tones, third tone before third tone (from the right).
+
+    The dictionary writes 一 and 不 now in their own tone, now in context: they start from their own.
+    """
+    own = {"一": 1, "不": 4}
+    tones = [own.get(char, tone) if tone != styles.NEUTRAL_TONE else tone
+             for char, (_, tone) in zip(text, readings, strict=True)]
     for i in range(len(text) - 2, -1, -1):
         following, before, after = tones[i + 1], text[i - 1:i], text[i + 1]
         if text[i] == "不" and tones[i] == 4 and following == 4:
             tones[i] = 2
         elif text[i] == "一" and tones[i] == 1 and following in (1, 2, 3, 4):
-            if not (before and before in _DIGITS + "第百千万") and after not in _DIGITS + "月号日楼":
+            if not (before and before in _ORDINAL_BEFORE) and after not in _ORDINAL_AFTER:
                 tones[i] = 2 if following == 4 else 4
         elif tones[i] == 3 and following == 3:
             tones[i] = 2
@@ -113,7 +120,7 @@ def read_units(text: str) -> list[Unit]:
     from pypinyin.seg.mmseg import seg
 
     words = list(seg.cut(text))
-    flat = lazy_pinyin(words, style=Style.TONE3, neutral_tone_with_five=True, tone_sandhi=True,
+    flat = lazy_pinyin(words, style=Style.TONE3, neutral_tone_with_five=True,
                        errors=lambda chars: [""] * len(chars))
     readings = [(p[:-1], int(p[-1])) if p and p[-1].isdigit() else (p, styles.NEUTRAL_TONE if p else 0) for p in flat]
     readings = _sandhi(text, readings)

@@ -204,7 +204,7 @@ def _lay_down(clause: _Clause) -> PhoneString:
     for item in clause.items:
         token = item.token
         if not token.mark and item.parsed.phones and rows[-1][0] > inventory.EXCLAMATION:
-            put(inventory.WB, 0, own, rows[-1][4], max(rows[-1][4], token.start))
+            put(inventory.WB, 0, own, *sorted((rows[-1][4], token.start)))
         first = len(rows)
         for index, k in item.parsed.phones:
             put(index, k, own if token.mark else item.language, token.start, token.end)
@@ -219,11 +219,12 @@ def _lay_down(clause: _Clause) -> PhoneString:
 
 def _word_notes(item: _Spoken) -> list[Note]:
     token = item.token
-    notes = [Note("mapped", token.start, token.end, "nearest_phone", f"{spelling} -> {symbol or 'nothing'}")
+    notes = [Note("mapped", token.start, token.end, "nearest_phone", f"{spelling} -> {symbol}") if symbol
+             else Note("dropped", token.start, token.end, "unsupported_script", spelling)
              for spelling, symbol in item.parsed.mapped]
     if item.crashed:
         notes.append(Note("mapped", token.start, token.end, "g2p_crash", token.text[:80]))
-    if not item.parsed.phones:
+    if not item.parsed.phones and not item.parsed.mapped:
         reason = "unsupported_script" if any(map(str.isalnum, token.text)) else "punctuation_silent"
         notes.append(Note("dropped", token.start, token.end, reason, token.text[:80]))
     return notes
