@@ -1,4 +1,6 @@
-"""Triton kernels run in the interpreter where there is no GPU; triton reads the variable when it decorates, so it is set before any import."""
+"""Triton kernels run in the interpreter where there is no GPU; triton reads the variable when it decorates, so it is set before
+any import.
+"""
 
 import os
 

@@ -41,8 +41,8 @@ def batch(seed, B, T, N, ties=False, optional_share=0.4):
     frame_lengths[-1] = minimal_frames(text_lengths, optional)[-1]  # the tightest fit
     assert frame_lengths.max() <= T
     for b in range(B):
-        log_p[b, frame_lengths[b]:] = float("nan")
-        log_p[b, :, text_lengths[b]:] = float("nan")
+        log_p[b, frame_lengths[b] :] = float("nan")
+        log_p[b, :, text_lengths[b] :] = float("nan")
     return log_p, text_lengths, frame_lengths, optional
 
 
@@ -52,7 +52,7 @@ def best_sum(log_p, optional):
     best = float("-inf")
     for path in itertools.combinations_with_replacement(range(N), T):
         skipped = [n not in path for n in range(N)]
-        allowed = all(not s or optional[n] for n, s in enumerate(skipped)) and not any(map(all, zip(skipped, skipped[1:])))
+        allowed = all(not s or optional[n] for n, s in enumerate(skipped)) and not any(map(all, itertools.pairwise(skipped)))
         if allowed:
             best = max(best, sum(float(log_p[t, n]) for t, n in enumerate(path)))
     return best
@@ -96,7 +96,7 @@ def test_outputs_are_written_whole_and_nothing_beside_them(name, monkeypatch):
     expected = reference(*data)
     monkeypatch.setattr(torch, "empty", guarded)
     assert torch.equal(align(*data), expected)
-    assert buffers and all((b[:16] == 77).all() and (b[16 + count:] == 77).all() for b, count in buffers)
+    assert buffers and all((b[:16] == 77).all() and (b[16 + count :] == 77).all() for b, count in buffers)
 
 
 def test_triton_form_compiles_for_real_devices(tmp_path):
@@ -163,7 +163,10 @@ def test_refusals_name_the_item():
 
 
 def test_empty_batch():
-    assert monotonic_align(torch.zeros(0, 4, 3), torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)).shape == (0, 3)
+    assert monotonic_align(torch.zeros(0, 4, 3), torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)).shape == (
+        0,
+        3,
+    )
 
 
 def test_dispatch_obeys_the_switch(monkeypatch):

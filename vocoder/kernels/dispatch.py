@@ -1,7 +1,7 @@
 """Which implementation of an operation runs: environment switch, then device, then availability.
 
-``PARLANCE_KERNELS`` is ``auto`` (default: the best way that this device and these packages offer), ``reference`` (plain torch everywhere),
-or the name of a way (``numba``, ``triton``): then that way or an error, never a silent substitute.
+``PARLANCE_KERNELS`` is ``auto`` (default: the best way that this device and these packages offer), ``reference`` (plain torch
+everywhere), or the name of a way (``numba``, ``triton``): then that way or an error, never a silent substitute.
 """
 
 from __future__ import annotations
@@ -41,5 +41,8 @@ def choose(op: str, device: str, ways: dict[str, str]) -> str:
         return "reference"
     raise UnavailableError(
         f"PARLANCE_KERNELS={wanted} offers no implementation of {op} for device {device!r} here",
-        where="PARLANCE_KERNELS", code="kernels.unavailable", value=wanted,
-        fix=f"Use auto, reference, or one of: {', '.join(f'{name} ({where})' for name, where in ways.items())}.")
+        where="PARLANCE_KERNELS",
+        code="kernels.unavailable",
+        value=wanted,
+        fix=f"Use auto, reference, or one of: {', '.join(f'{name} ({where})' for name, where in ways.items())}.",
+    )

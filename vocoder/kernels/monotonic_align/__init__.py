@@ -24,15 +24,16 @@ BOUND = 1e30  # scores are clamped to +-BOUND, so that a sum of scores never mee
 def monotonic_align(log_p: Tensor, text_lengths: Tensor, frame_lengths: Tensor, optional: Tensor | None = None) -> Tensor:
     """Durations of the best monotonic path: each frame on one token, tokens in order, the sum of scores greatest.
 
-    Every token lasts at least one frame, except those marked ``optional``, which may last none. Of two neighbouring tokens at least
-    one is kept, so a step passes over one optional token at most. The first and the last token may be optional too.
+    Every token lasts at least one frame, except those marked ``optional``, which may last none. Of two neighbouring tokens at
+    least one is kept, so a step passes over one optional token at most. The first and the last token may be optional too.
 
-    Ties: sums are float32, one rounded addition a frame, from the first frame to the last. Going back from the end, equal sums prefer
-    the last token over the one before it, then *staying* on a token over coming from the token before, and that over passing over an
-    optional token. All implementations give the same integers. No gradient.
+    Ties: sums are float32, one rounded addition a frame, from the first frame to the last. Going back from the end, equal sums
+    prefer the last token over the one before it, then *staying* on a token over coming from the token before, and that over
+    passing over an optional token. All implementations give the same integers. No gradient.
 
     Args:
-        log_p: [B, T, N] float32 scores; what lies beyond the lengths is never read. Values beyond +-1e30, infinities too, count as that.
+        log_p: [B, T, N] float32 scores; what lies beyond the lengths is never read. Values beyond +-1e30 count as +-1e30,
+            infinities too.
         text_lengths: [B] int, tokens of each item, 1..N.
         frame_lengths: [B] int, frames of each item, 1..T.
         optional: [B, N] bool, True where a token may take no frame; None = none may.
@@ -81,11 +82,12 @@ def _validate(log_p: Tensor, text_lengths: Tensor, frame_lengths: Tensor, option
         refuse(f"log_p is {log_p.dtype} of shape {list(log_p.shape)}", "scores", "Give float32 scores [B, T, N].")
     B, T, N = log_p.shape
     if optional.shape != (B, N) or optional.dtype != torch.bool:
-        refuse(f"optional is {optional.dtype} of shape {list(optional.shape)} for log_p {[B, T, N]}", "optional", f"Give bool [{B}, {N}].")
+        refuse(f"optional is {optional.dtype} of shape {list(optional.shape)} for log_p {[B, T, N]}", "optional",
+               f"Give bool [{B}, {N}].")
     for name, lengths, limit in (("text_lengths", text_lengths, N), ("frame_lengths", frame_lengths, T)):
         if lengths.shape != (B,):
             refuse(f"{name} has shape {list(lengths.shape)} for a batch of {B}", "lengths", f"Give one length an item, [{B}].")
-        if B and not (1 <= lengths.min() and lengths.max() <= limit):
+        if B and not (lengths.min() >= 1 and lengths.max() <= limit):
             refuse(f"{name} runs from {int(lengths.min())} to {int(lengths.max())}, log_p has room for 1..{limit}", "lengths",
                    "Leave out empty items and pad log_p to the longest one.")
     short = (frame_lengths < minimal_frames(text_lengths, optional)).nonzero()

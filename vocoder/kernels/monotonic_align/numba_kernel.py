@@ -29,7 +29,9 @@ def fill_durations(log_p, text_lengths, frame_lengths, optional, durations):
         if n_tokens > 1 and optional[b, 0]:
             score[1] = log_p[b, 0, 1]
         for t in range(1, n_frames):
-            for n in range(min(n_tokens, 2 * t + 2) - 1, -1, -1):  # downwards: score[n - 1] and score[n - 2] are still frame t - 1
+            for n in range(
+                min(n_tokens, 2 * t + 2) - 1, -1, -1
+            ):  # downwards: what lies below is still frame t - 1
                 best, came_from = score[n], 0
                 if n > 0 and score[n - 1] > best:
                     best, came_from = score[n - 1], 1

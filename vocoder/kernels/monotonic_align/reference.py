@@ -1,4 +1,4 @@
-"""The meaning of monotonic_align in plain torch: one row of scores a frame, then the way back. Also the fallback on every device."""
+"""The meaning of monotonic_align in plain torch: a row of scores a frame, then the way back. Runs on every device."""
 
 from __future__ import annotations
 
