@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import chain
 
 import espeakng_loader
 from phonemizer.backend.espeak.wrapper import EspeakWrapper
@@ -64,5 +65,6 @@ class Espeak:
         words = [_clean(word) for word in words]
         singles = [self.single(voice, word) for word in words]
         heard, switches = self.heard(voice, " ".join(words))
-        shares = share_out([sum(single, []) for single in singles], [len(single) for single in singles], heard)
+        alone = [list(chain.from_iterable(single)) for single in singles]
+        shares = share_out(alone, [len(single) for single in singles], heard)
         return {"words": shares, "switches": switches}

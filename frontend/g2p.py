@@ -195,3 +195,8 @@ def engine() -> G2p:
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=shared.forget)
     return shared
+
+
+def warm() -> None:
+    """Start the shared engine's worker without waiting for it."""
+    engine().warm()

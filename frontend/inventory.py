@@ -87,6 +87,9 @@ def is_nucleus(index: int) -> bool:
     return _kinds()[index] in _NUCLEI
 
 
-def digest() -> str:
-    """Hash of all ids and symbols; stored with every model, so that a wrong inventory is refused."""
-    return hashlib.sha256("\n".join(symbols()).encode()).hexdigest()[:16]
+def digest(count: int | None = None) -> str:
+    """Hash of the first ``count`` symbols (all when None); stored with every model, so that a wrong inventory is refused.
+
+    Symbols are only ever appended: a model of an older, shorter inventory still fits.
+    """
+    return hashlib.sha256("\n".join(symbols()[:count]).encode()).hexdigest()[:16]

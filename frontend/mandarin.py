@@ -2,7 +2,8 @@
 
 Initials are single symbols, finals are cut into IPA segments shared with other languages (``uan`` -> ``w a n``).
 The tone sits on every segment of the final, glides included; initials carry none. Word units are those of
-pypinyin's phrase dictionary; a word boundary (a pause that may take no time) stands between units.
+pypinyin's phrase dictionary and of ``data/mandarin_words.tsv``; a word boundary (a pause that may take no time)
+stands between units.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ _ORDINAL_BEFORE = _DIGITS + "第百千万初统专唯单"  # 一 keeps its tone 
 _ORDINAL_AFTER = _DIGITS + "月号日楼"  # ... and before these
 _FULL_ER_AFTER = "女男婴幼少孤胎健宠小产血运生患"  # 女儿: a syllable of its own
 _FULL_ER_BEFORE = "子童女媳科歌孙"  # 儿子
+_WINDOW = 16  # characters looked at for the next word
 
 
 @dataclass(frozen=True)
@@ -114,15 +116,48 @@ def _rhotic(final: tuple[str, ...]) -> tuple[str, ...]:
     return (*final, "ɻ") if final[-1] != "ɚ" else final
 
 
-def read_units(text: str) -> list[Unit]:
-    """Words of a run of Han characters with their phones."""
+@cache
+def _own_words() -> dict[str, list[str]]:
+    return {word: pinyin.split() for word, pinyin in inventory.read_table("mandarin_words.tsv")}
+
+
+def _words(text: str) -> list[tuple[str, list[str]]]:
+    """Longest words from the left, each with its pinyin (tone digit at the end, "" for a character without reading)."""
     from pypinyin import Style, lazy_pinyin
     from pypinyin.seg.mmseg import seg
 
-    words = list(seg.cut(text))
-    flat = lazy_pinyin(words, style=Style.TONE3, neutral_tone_with_five=True,
-                       errors=lambda chars: [""] * len(chars))
-    readings = [(p[:-1], int(p[-1])) if p and p[-1].isdigit() else (p, styles.NEUTRAL_TONE if p else 0) for p in flat]
+    own, words, place = _own_words(), [], 0
+    longest = max(map(len, own))
+    while place < len(text):
+        window = text[place:place + _WINDOW]
+        word = next(seg.cut(window))
+        mine = next((window[:n] for n in range(min(longest, len(window)), 0, -1) if window[:n] in own), "")
+        if len(mine) >= len(word):
+            words.append((mine, own[mine]))
+        else:
+            pinyin = lazy_pinyin([word], style=Style.TONE3, neutral_tone_with_five=True, errors=lambda c: [""] * len(c))
+            after = text[place + len(word):place + len(word) + 1]
+            words.append((word, [_particle(word, words[-1][0], after) or pinyin[0]] if words and len(word) == 1 else pinyin))
+        place += len(words[-1][0])
+    return words
+
+
+def _particle(char: str, before: str, after: str) -> str:
+    """Reading of a character that is a word of its own and has several, "" if the dictionary's will do."""
+    if char == "得":  # a complement after a verb, "must" after some adverbs
+        return "dei3" if before[-1] in "还总必就都也" else "de5"
+    if char == "地" and len(before) > 1 and after:
+        return "de5"
+    if char == "只" and before[-1] in _DIGITS + "两几百千万这那每":
+        return "zhi1"
+    return ""
+
+
+def read_units(text: str) -> list[Unit]:
+    """Words of a run of Han characters with their phones."""
+    words = _words(text)
+    flat = [pinyin for _, readings in words for pinyin in readings]
+    readings = [(p[:-1], int(p[-1])) if p else ("", 0) for p in flat]
     readings = _sandhi(text, readings)
     language = resolve("cmn")
     spoken: list[list[tuple[int, int]]] = []
@@ -137,7 +172,7 @@ def read_units(text: str) -> list[Unit]:
                       + [(inventory.symbol_to_id(s), styles.pack(language, tone)) for s in final])
     units: list[Unit] = []
     start = 0
-    for word in words:
+    for word, _ in words:
         end = start + len(word)
         phones = tuple(phone for syllable_phones in spoken[start:end] for phone in syllable_phones)
         unknown = "".join(text[i] for i in range(start, end) if not readings[i][0])

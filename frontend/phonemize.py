@@ -24,7 +24,6 @@ from frontend.lexicon import Lexicon
 from frontend.types import Note, Word
 from tts.base.errors import DataError
 
-
 _OWN_HAN_READINGS = ("ja", "yue", "hak")  # languages in which Han characters are not Mandarin
 
 

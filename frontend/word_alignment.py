@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 _VOWELS = frozenset("iyɨʉɯuɪʏᵻʊeøɘɵɤoəɚɛœɜɝɞʌɔæɐaɶɑɒ")
 _GAP = 0.7
 
@@ -56,14 +58,14 @@ def share_out(singles: list[list[str]], counts: list[int], heard: list[list[str]
     if sum(counts) == len(heard):
         shares, place = [], 0
         for count in counts:
-            shares.append(sum(heard[place:place + count], []))
+            shares.append(list(chain.from_iterable(heard[place:place + count])))
             place += count
         if all(abs(len(share) - len(single)) <= 3 for share, single in zip(shares, singles, strict=True)):
             return shares
     expected = [(phoneme, number) for number, single in enumerate(singles) for phoneme in single]
     if not expected:
         return [list(single) for single in singles]
-    flat = sum(heard, [])
+    flat = list(chain.from_iterable(heard))
     shares = [[] for _ in singles]
     for phoneme, owner in zip(flat, _owners(expected, flat), strict=True):
         shares[owner].append(phoneme)

@@ -154,3 +154,21 @@ def test_only_the_worker_loads_espeak():
 def test_phonemes_go_to_the_words_they_come_from(singles, heard_words, expected):
     counts = [2 if len(single) == 4 else 1 if single else 0 for single in singles]
     assert share_out(singles, counts, heard_words) == expected
+
+
+def test_warming_starts_a_worker_without_waiting_for_it():
+    started = time.perf_counter()
+    g2p.warm()
+    assert time.perf_counter() - started < 0.25
+    pid = g2p.engine()._worker.process.pid
+    assert g2p.engine().say("de", [["ja"]])[0].words[0].phonemes and g2p.engine()._worker.process.pid == pid
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX processes")
+def test_a_forked_process_gets_a_worker_of_its_own():
+    code = ("import os; from frontend.g2p import engine; first = engine().say('de', [['ja', 'gut']]); child = os.fork()\n"
+            "same = all(engine().say('de', [['ja', 'gut']]) == first for _ in range(50))\n"
+            "if child: same = same and os.waitpid(child, 0)[1] == 0\n"
+            "else: engine().close(); os._exit(not same)\n"
+            "raise SystemExit(not same)")
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(g2p.__file__).parent.parent, timeout=60)

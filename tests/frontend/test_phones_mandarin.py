@@ -31,8 +31,8 @@ def test_every_syllable_of_the_dictionary_is_in_the_inventory():
 
 @pytest.mark.parametrize(("pinyin", "phones"), [
     ("zhi", "tʂ ɻ̩"), ("si", "s ɹ̩"), ("xu", "ɕ y"), ("lv", "l y"), ("nve", "n ɥ ɛ"), ("juan", "tɕ ɥ ɛ n"), ("xiong", "ɕ j ʊ ŋ"),
-    ("bo", "p w o"), ("wo", "w o"), ("er", "ɚ"), ("weng", "w ə ŋ"), ("liu", "l j oʊ"), ("gui", "k w eɪ"), ("n", "n̩"), ("ri", "ɻ ɻ̩"),
-    ("e", "ɤ"), ("ang", "ɑ ŋ"), ("chuang", "tʂʰ w ɑ ŋ"), ("hng", "x ŋ̩"),
+    ("bo", "p w o"), ("wo", "w o"), ("er", "ɚ"), ("weng", "w ə ŋ"), ("liu", "l j oʊ"), ("gui", "k w eɪ"), ("n", "n̩"),
+    ("ri", "ɻ ɻ̩"), ("e", "ɤ"), ("ang", "ɑ ŋ"), ("chuang", "tʂʰ w ɑ ŋ"), ("hng", "x ŋ̩"),
 ])
 def test_syllables(pinyin, phones):
     initial, final = syllable(pinyin)
@@ -46,7 +46,8 @@ def test_the_tone_sits_on_the_final_only():
 @pytest.mark.parametrize(("text", "expected"), [
     ("你好", [2, 3]), ("我很好", [3, 2, 3]), ("小老虎很好", [3, 2, 3, 2, 3]),
     ("不对", [2, 4]), ("不好", [4, 3]), ("不", [4]),
-    ("一个", [2, 4]), ("一天", [4, 1]), ("第一天", [4, 1, 1]), ("一月", [1, 4]), ("二十一", [4, 2, 1]), ("十一点", [2, 1, 3]), ("一", [1]),
+    ("一个", [2, 4]), ("一天", [4, 1]), ("第一天", [4, 1, 1]), ("一月", [1, 4]),
+    ("二十一", [4, 2, 1]), ("十一点", [2, 1, 3]), ("一", [1]),
     ("看一看", [4, 2, 4]), ("统一", [3, 1]), ("差不多", [4, 5, 1]),
     ("我们吗", [3, 5, 5]),
 ])
@@ -60,6 +61,23 @@ def test_tones_in_context(text, expected):
 ])
 def test_erhua_melts_into_the_syllable_before(text, expected):
     assert said(text) == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("跑得快", [3, 5, 4]), ("还得走", [2, 2, 3]), ("得到", [2, 4]), ("高兴地说", [1, 4, 5, 1]), ("地铁", [4, 3]),
+    ("三只猫", [1, 1, 1]), ("朋友喜欢东西", [2, 5, 3, 5, 1, 5]), ("北京地铁很长", [3, 1, 4, 2, 3, 2]),
+])
+def test_particles_and_neutral_tones(text, expected):
+    assert tones(text) == expected
+
+
+def test_the_table_of_words_is_well_formed():
+    from frontend.inventory import read_table
+
+    for word, pinyin in read_table("mandarin_words.tsv"):
+        syllables = pinyin.split()
+        assert len(syllables) == len(word) and all(map(is_han, word))
+        assert all(syllable(s[:-1])[1] and s[-1] in "12345" for s in syllables)
 
 
 def test_units_lie_end_to_end_and_unreadable_characters_are_told():
