@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import sys
@@ -69,8 +70,7 @@ def command(text, inputs, output, voice, language, rate, pitch, energy, seed, mo
     request = dict(voice=who, language=language, controls=controls, phonemes=phonemes, lexicon=lexicon, seed=seed,
                    steps=steps, guidance=guidance)
     if output == "-" and format_ in ("wav", "pcm") and not (rate_hz or timings or subtitles):
-        chunks = synthesizer.stream(spoken, **request)
-        _stream(chunks, io, format_, quiet)
+        _stream(synthesizer.stream(spoken, **request), io, format_, quiet)
         return
     speech = synthesizer.synth(spoken, **request)
     samples, sample_rate = speech.samples, speech.sample_rate
@@ -159,19 +159,21 @@ def _voice(voice: str | None, consent: str | None):
 
 def _stream(chunks, io, format_: str, quiet: bool) -> None:
     """Clause by clause to stdout: a player starts before the text is finished."""
-    seconds, last, notes = 0.0, None, []
+    chunks = iter(chunks)
+    first = next(chunks)  # before anything is written: most errors come here
+    seconds, notes = 0.0, []
 
     def samples():
-        nonlocal seconds, last
-        for chunk in chunks:
-            seconds, last = seconds + chunk.duration, chunk
+        nonlocal seconds
+        for chunk in itertools.chain([first], chunks):
+            seconds += chunk.duration
             notes.extend(note for note in chunk.notes if note not in notes)
             yield chunk.samples
 
-    io.write_stream(sys.stdout.buffer, samples(), 24_000, format_)
-    if not quiet and last is not None:
+    io.write_stream(sys.stdout.buffer, samples(), first.sample_rate, format_)
+    if not quiet:
         _say_notes(notes)
-        click.echo(f"stdout: {seconds:.2f} s at {last.sample_rate} Hz, {last.language}, voice {last.voice}, seed {last.seed}", err=True)
+        click.echo(f"stdout: {seconds:.2f} s, {first.language}, voice {first.voice}, seed {first.seed}", err=True)
 
 
 def _timings(speech) -> dict:
