@@ -7,6 +7,7 @@ so that a request never fails because of a word. One worker, one lock: threads m
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import queue
@@ -95,7 +96,8 @@ class _Worker:
     def close(self) -> None:
         self.process.kill()
         self.process.wait()
-        self.process.stdin.close()
+        with contextlib.suppress(OSError):  # what the dead worker did not read
+            self.process.stdin.close()
 
 
 class G2p:
