@@ -15,7 +15,7 @@ from recipes.evaluate.edits import Edits, count_edits
 from tts.base.errors import UnavailableError
 
 SAMPLE_RATE = 16_000  # Hz, of the recogniser
-_ABBREVIATIONS = {"mr": "mister", "mrs": "missus", "ms": "miss", "dr": "doctor", "st": "saint", "vs": "versus", "etc": "et cetera"}
+_ABBREVIATIONS = {"mr": "mister", "mrs": "missus", "ms": "miss", "dr": "doctor", "st": "saint", "etc": "et cetera"}
 _NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)\b")
 
@@ -42,7 +42,7 @@ class EnglishRecogniser:
 
 
 def english_words(text: str) -> list[str]:
-    """Text as a recogniser would write it: lower case, numbers and abbreviations in words, no punctuation but inner apostrophes."""
+    """Text as a recogniser would write it: lower case, numbers and abbreviations in words, only inner apostrophes kept."""
     from num2words import num2words
 
     text = unicodedata.normalize("NFKD", text).replace("’", "'").lower()

@@ -30,7 +30,7 @@ def world_copy(wav: np.ndarray) -> np.ndarray:
 def griffin_lim(mel: np.ndarray, n_iter: int = 60, momentum: float = 0.99, seed: int = 0) -> np.ndarray:
     """Samples [320 T] from a log-mel [T, 100] without a model.
 
-    The magnitude is the non-negative spectrum whose mel fits best; the phase is found by fast Griffin-Lim from a seeded random start.
+    The magnitude is the non-negative spectrum whose mel fits best; the phase is found by fast Griffin-Lim from a seeded start.
 
     Source: Perraudin, Balazs, Soendergaard 2013 (momentum 0.99).
     """
@@ -51,7 +51,7 @@ def griffin_lim(mel: np.ndarray, n_iter: int = 60, momentum: float = 0.99, seed:
 
 
 def magnitude_of(mel: np.ndarray, n_iter: int = 100) -> np.ndarray:
-    """[T, 100] log-mel -> [T, 641] magnitudes >= 0 by multiplicative updates (Lee and Seung 1999), which keep smooth starts smooth."""
+    """[T, 100] log-mel -> [T, 641] magnitudes >= 0 by multiplicative updates (Lee and Seung 1999)."""
     from vocoder.audio.mel import mel_filterbank
 
     bank = mel_filterbank().numpy().astype(np.float64)  # [641, 100]
@@ -71,12 +71,19 @@ def espeak_speech(text: str, language: str, sample_rate: int = SAMPLE_RATE) -> n
     """
     from vocoder.audio.io import resample
 
-    done = subprocess.run([sys.executable, "-m", "recipes.evaluate.espeak_process", language], input=text.encode(),
-                          capture_output=True, timeout=ESPEAK_SECONDS)
+    done = subprocess.run(
+        [sys.executable, "-m", "recipes.evaluate.espeak_process", language],
+        input=text.encode(),
+        capture_output=True,
+        timeout=ESPEAK_SECONDS,
+    )
     if done.returncode or len(done.stdout) <= 4:
-        raise UnavailableError(f"espeak-ng did not speak {text[:60]!r} ({language}): "
-                               f"{done.stderr.decode(errors='replace').strip()[-200:] or f'exit code {done.returncode}'}.",
-                               code="evaluate.espeak", fix="Run: pip install espeakng-loader; check the language tag.")
+        raise UnavailableError(
+            f"espeak-ng did not speak {text[:60]!r} ({language}): "
+            f"{done.stderr.decode(errors='replace').strip()[-200:] or f'exit code {done.returncode}'}.",
+            code="evaluate.espeak",
+            fix="Run: pip install espeakng-loader; check the language tag.",
+        )
     rate = int(np.frombuffer(done.stdout[:4], "<i4")[0])
     samples = np.frombuffer(done.stdout[4:], "<i2").astype(np.float32) / 32768
     return resample(samples, rate, sample_rate)

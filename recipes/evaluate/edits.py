@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
+from tts.base.errors import UnavailableError
 
 
 @dataclass(frozen=True)
@@ -26,24 +26,24 @@ class Edits:
         return self.errors / self.length if self.length else float(self.errors > 0)
 
     def __add__(self, other: Edits) -> Edits:
-        return Edits(*(getattr(self, name) + getattr(other, name) for name in ("substitutions", "deletions", "insertions", "length")))
+        return Edits(
+            *(getattr(self, name) + getattr(other, name) for name in ("substitutions", "deletions", "insertions", "length"))
+        )
 
 
 def count_edits(reference: Sequence, recognised: Sequence) -> Edits:
     """The fewest edits between two sequences of words or phone ids."""
-    from rapidfuzz.distance import Levenshtein
-
-    kinds = [step.tag for step in Levenshtein.editops(reference, recognised)]
-    return Edits(kinds.count("replace"), kinds.count("delete"), kinds.count("insert"), len(reference))
+    if not reference:
+        return Edits(0, 0, len(recognised), 0)
+    try:
+        import jiwer
+    except ImportError as error:
+        raise UnavailableError(
+            "error rates need jiwer, which is not installed.", code="evaluate.jiwer", fix="Run: pip install 'parlance-tts[eval]'"
+        ) from error
+    made = jiwer.process_words(*(" ".join(map(str, items)) for items in (reference, recognised)))
+    return Edits(made.substitutions, made.deletions, made.insertions, len(reference))
 
 
 def total(edits: Iterable[Edits]) -> Edits:
     return sum(edits, Edits(0, 0, 0, 0))
-
-
-def rate_interval(edits: Sequence[Edits], draws: int = 2000, seed: int = 0) -> tuple[float, float]:
-    """95 % interval of the corpus rate, by drawing clips with replacement (seeded)."""
-    errors, lengths = np.array([[item.errors, item.length] for item in edits], dtype=float).T
-    picks = np.random.default_rng(seed).integers(0, len(edits), (draws, len(edits)))
-    rates = errors[picks].sum(1) / np.maximum(lengths[picks].sum(1), 1)
-    return tuple(float(x) for x in np.quantile(rates, [0.025, 0.975]))

@@ -1,6 +1,7 @@
 """``python -m recipes.evaluate.espeak_process LANGUAGE < text > samples``: the rate as int32, then int16 samples, little-endian.
 
-A process of its own, for `espeak_speech`: the library keeps global state and may abort. Written against ``espeak-ng/speak_lib.h``.
+A process of its own, for `espeak_speech`: the library keeps global state and may abort. Written against
+``espeak-ng/speak_lib.h``.
 """
 
 from __future__ import annotations
@@ -34,8 +35,16 @@ def speak(text: bytes, language: str) -> tuple[int, bytes]:
     if library.espeak_SetVoiceByName(language.encode()) != 0:
         sys.exit(f"espeak-ng has no voice {language!r}")
     buffer = text + b"\0"
-    library.espeak_Synth.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int, ctypes.c_uint, ctypes.c_uint,
-                                     ctypes.c_void_p, ctypes.c_void_p]
+    library.espeak_Synth.argtypes = [
+        ctypes.c_char_p,
+        ctypes.c_size_t,
+        ctypes.c_uint,
+        ctypes.c_int,
+        ctypes.c_uint,
+        ctypes.c_uint,
+        ctypes.c_void_p,
+        ctypes.c_void_p,
+    ]
     if library.espeak_Synth(buffer, len(buffer), 0, POS_CHARACTER, 0, CHARS_UTF8, None, None) != 0:
         sys.exit("espeak_Synth failed")
     library.espeak_Synchronize()

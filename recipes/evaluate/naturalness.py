@@ -1,7 +1,7 @@
 """Naturalness by DNSMOS (P.835 and P.808 networks in the speechmos wheel), 16 kHz.
 
-DNSMOS was made to judge noise suppression: it hears noise, buzz and dullness, it does not hear wrong tones, flat intonation or skipped
-words. All systems are brought to one level first, because it also hears level.
+DNSMOS was made to judge noise suppression: it hears noise, buzz and dullness, it does not hear wrong tones, flat intonation or
+skipped words. All systems are brought to one level first, because it also hears level.
 """
 
 from __future__ import annotations
@@ -34,14 +34,15 @@ def dnsmos(wav: np.ndarray) -> Dnsmos:
     try:
         from speechmos import dnsmos as judge
     except ImportError as error:
-        raise UnavailableError(f"naturalness needs speechmos: {error}.", code="evaluate.speechmos",
-                               fix="Run: pip install 'parlance-tts[eval]'") from error
+        raise UnavailableError(
+            f"naturalness needs speechmos: {error}.", code="evaluate.speechmos", fix="Run: pip install 'parlance-tts[eval]'"
+        ) from error
     scores = judge.run(to_level(wav, SAMPLE_RATE), SAMPLE_RATE, return_df=False)
     return Dnsmos(*(float(scores[name]) for name in ("ovrl_mos", "sig_mos", "bak_mos", "p808_mos")))
 
 
 def to_level(wav: np.ndarray, sample_rate: int, level: float = LEVEL) -> np.ndarray:
-    """[S] scaled so that its active 20 ms windows (within 40 dB of the loudest) have this RMS level; peaks stay within full scale.
+    """[S] scaled so that its active 20 ms windows (within 40 dB of the loudest) have this RMS level; peaks stay below 1.
 
     Raises:
         DataError: the clip is silent or shorter than one window.

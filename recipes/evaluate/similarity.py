@@ -27,8 +27,11 @@ class SpeakerJudge:
                 warnings.simplefilter("ignore")  # old namespaces of scipy and setuptools
                 import resemblyzer
         except ImportError as error:
-            raise UnavailableError(f"speaker similarity needs resemblyzer: {error}.", code="evaluate.resemblyzer",
-                                   fix="Run: pip install 'parlance-tts[eval]' (setuptools < 82)") from error
+            raise UnavailableError(
+                f"speaker similarity needs resemblyzer: {error}.",
+                code="evaluate.resemblyzer",
+                fix="Run: pip install 'parlance-tts[eval]' (setuptools < 82)",
+            ) from error
         self._preprocess = resemblyzer.preprocess_wav
         self._encoder = resemblyzer.VoiceEncoder("cpu", verbose=False)
 
@@ -36,8 +39,11 @@ class SpeakerJudge:
         """[S] float32 at 16 kHz -> [256]; silences are cut and the level raised by the judge itself."""
         speech = self._preprocess(np.asarray(wav, np.float32))
         if len(speech) < SAMPLE_RATE // 4:
-            raise DataError(f"the clip holds {len(speech) / SAMPLE_RATE:.2f} s of speech, the speaker judge needs 0.25 s.",
-                            code="evaluate.no_speech", fix="Leave the clip out, or find out why it is silent.")
+            raise DataError(
+                f"the clip holds {len(speech) / SAMPLE_RATE:.2f} s of speech, the speaker judge needs 0.25 s.",
+                code="evaluate.no_speech",
+                fix="Leave the clip out, or find out why it is silent.",
+            )
         return self._encoder.embed_utterance(speech)
 
 
@@ -74,10 +80,18 @@ def natural_scale(clips: Mapping[str, Sequence[np.ndarray]], genders: Mapping[st
         if genders[one] == genders[other]:
             within_gender += cosines
     if not same or not different:
-        raise DataError("natural pairs need two speakers and two clips of one of them.", code="evaluate.pairs",
-                        fix="Take more clips or a corpus with more speakers.")
-    return NaturalScale(float(np.mean(same)), float(np.mean(different)),
-                        float(np.mean(within_gender)) if within_gender else None, len(same), len(different))
+        raise DataError(
+            "natural pairs need two speakers and two clips of one of them.",
+            code="evaluate.pairs",
+            fix="Take more clips or a corpus with more speakers.",
+        )
+    return NaturalScale(
+        float(np.mean(same)),
+        float(np.mean(different)),
+        float(np.mean(within_gender)) if within_gender else None,
+        len(same),
+        len(different),
+    )
 
 
 def nearest_speaker(embedding: np.ndarray, clips: Mapping[str, Sequence[np.ndarray]]) -> str:

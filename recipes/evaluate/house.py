@@ -1,0 +1,78 @@
+"""The house models under judgement, through the public API only."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from recipes.datadir import Utterance
+from tts.base.errors import UnavailableError
+
+CONSENT = "the reader; published recording under a free licence; used for evaluation only"
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A sentence as the house spoke it."""
+
+    wav: np.ndarray  # [S] float32 at 24 kHz
+    voice: str
+    rtf: float  # seconds of computing a second of audio
+
+
+class House:
+    """``house.speak(clip)``: the text of a clip in the voice of its speaker, or in one of the same language."""
+
+    def __init__(self, synthesizer, seed: int = 0):
+        self.synthesizer, self.seed = synthesizer, seed
+        self.voices = list(synthesizer.voices())
+
+    @classmethod
+    def load(cls, model=None) -> House:
+        """The house with an acoustic model by name or folder; the default one when None."""
+        from tts.api import Synthesizer
+
+        return cls(Synthesizer(model=model))
+
+    def voice_of(self, clip: Utterance) -> str:
+        """The clip's own speaker if the house has that voice; else same language, same gender where there is a choice."""
+        from frontend.languages import resolve
+
+        if any(voice.name == clip.speaker for voice in self.voices):
+            return clip.speaker
+        language = resolve(clip.language).tag
+        speaking = [voice for voice in self.voices if resolve(voice.language).tag == language]
+        if not speaking:
+            raise UnavailableError(
+                f"no voice speaks {clip.language}.",
+                where=clip.id,
+                code="evaluate.voice",
+                fix="Leave the corpus out with --corpus, or evaluate a model that speaks it.",
+            )
+        return min(speaking, key=lambda voice: voice.gender != clip.gender).name
+
+    def has_own_voice(self, clip: Utterance) -> bool:
+        return self.voice_of(clip) == clip.speaker
+
+    def speak(self, clip: Utterance, voice=None) -> Spoken:
+        """The text of a clip; ``voice`` is a name or a Voice."""
+        voice = voice or self.voice_of(clip)
+        started = time.perf_counter()
+        speech = self.synthesizer.synth(clip.text, voice=voice, language=clip.language, seed=self.seed)
+        taken = time.perf_counter() - started
+        samples = np.asarray(speech.samples, np.float32)
+        return Spoken(samples, voice if isinstance(voice, str) else "cloned", taken * speech.sample_rate / max(len(samples), 1))
+
+    def clone(self, clip: Utterance):
+        from tts.voice import Voice
+
+        return Voice.from_audio([clip.wav], consent=CONSENT)
+
+
+def text_phones(clip: Utterance) -> list[int]:
+    """Ids of the phones that the frontend reads in the clip's text."""
+    from frontend import process
+
+    return [int(phone) for clause in process(clip.text, clip.language) for phone in clause.ids]

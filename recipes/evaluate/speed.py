@@ -1,0 +1,68 @@
+"""Speed and memory of the product: medians over fresh processes, because caches, threads and allocators warm up."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from recipes.progress import track
+from tts.base.errors import InternalError
+
+TIMEOUT = 600  # seconds for one process
+WORD = "Hello."
+PARAGRAPHS = {
+    "en": "The old lighthouse stood at the end of the pier, and every evening its lamp drew slow circles over the water. "
+          "Nobody remembered who had lit it first. The fishermen said that it had always been there.",
+    "de": "Der alte Leuchtturm stand am Ende der Mole, und jeden Abend zog seine Lampe langsame Kreise über das Wasser. "
+          "Niemand wusste mehr, wer sie zuerst angezündet hatte. Die Fischer sagten, sie sei immer da gewesen.",
+    "nl": "De oude vuurtoren stond aan het einde van de pier, en elke avond trok zijn lamp trage kringen over het water. "
+          "Niemand wist nog wie haar voor het eerst had aangestoken. De vissers zeiden dat ze er altijd was geweest.",
+    "fr": "Le vieux phare se dressait au bout de la jetée, et chaque soir sa lampe traçait de lents cercles sur l'eau. "
+          "Personne ne savait plus qui l'avait allumée le premier. Les pêcheurs disaient qu'elle avait toujours été là.",
+    "zh": "老灯塔立在码头的尽头，每天晚上，它的灯光在水面上慢慢地画着圆圈。"
+          "没有人记得是谁第一个点亮了它。渔民们说，它一直都在那里。",
+}
+
+
+def measure_speed(model: str | None, languages: list[str], runs: int) -> tuple[list[dict], list[dict]]:
+    """(one row a language and one for the cold command line, every single run)."""
+    records, rows = [], []
+    for language in languages:
+        request = {"model": model, "language": language, "word": WORD, "text": PARAGRAPHS[language]}
+        found = [_probe(request) for _ in track(range(runs), f"speed {language}")]
+        records += [{"what": "api", "language": language, **run} for run in found]
+        middle = {key: statistics.median(run[key] for run in found) for key in found[0]}
+        rows.append({"what": f"paragraph, {language}", "runs": runs, "RTF": round(middle["rtf"], 3),
+                     "first audio ms": round(1000 * middle["first_audio_seconds"]),
+                     "import s": round(middle["import_seconds"], 2), "load s": round(middle["load_seconds"], 2),
+                     "audio s": round(middle["audio_seconds"], 1), "peak MiB": round(middle["peak_mib"])})
+    colds = [_cold_start(model) for _ in track(range(runs), "cold start")]
+    records += [{"what": "cold start", "seconds": seconds} for seconds in colds]
+    rows.append({"what": f"tts synth {WORD} (cold process)", "runs": runs, "total s": round(statistics.median(colds), 2)})
+    return rows, records
+
+
+def _probe(request: dict) -> dict[str, float]:
+    return json.loads(_run([sys.executable, "-m", "recipes.evaluate.speed_probe", json.dumps(request)]))
+
+
+def _cold_start(model: str | None) -> float:
+    """Seconds from starting the command to its end, the file written."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "tts", "synth", WORD, "-o", str(Path(folder) / "word.wav"), "-l", "en", "--quiet"]
+        started = time.perf_counter()
+        _run(command + (["--model", model] if model else []))
+        return time.perf_counter() - started
+
+
+def _run(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    if done.returncode:
+        raise InternalError(f"the measured process failed: {done.stderr.strip()[-300:]}", where=" ".join(command[1:4]),
+                            code="evaluate.speed", fix="Run the command by hand to see why.")
+    return done.stdout

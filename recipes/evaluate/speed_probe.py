@@ -1,0 +1,56 @@
+"""``python -m recipes.evaluate.speed_probe JSON``: one measured run in a fresh process; prints one JSON object.
+
+Memory is the high-water mark of this process and of the workers it started. It is read from /proc, because ``getrusage`` inherits
+the parent's peak over fork and exec.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import sys
+import time
+from pathlib import Path
+
+
+def measure(request: dict) -> dict[str, float]:
+    """request: model, language, word (spoken once so that everything is loaded), text."""
+    started = time.perf_counter()
+    from tts.api import Synthesizer
+
+    imported = time.perf_counter()
+    synthesizer = Synthesizer(model=request["model"])
+    synthesizer.synth(request["word"], language=request["language"])
+    loaded = time.perf_counter()
+    first, samples, rate = None, 0, 1
+    for chunk in synthesizer.stream(request["text"], language=request["language"]):
+        first = first or time.perf_counter()
+        samples, rate = samples + len(chunk.samples), chunk.sample_rate
+    done = time.perf_counter()
+    return {
+        "import_seconds": imported - started,
+        "load_seconds": loaded - imported,
+        "first_audio_seconds": first - loaded,
+        "audio_seconds": samples / rate,
+        "rtf": (done - loaded) * rate / samples,
+        "peak_mib": peak_mib(),
+    }
+
+
+def peak_mib() -> float:
+    """Sum of the high-water marks of this process and its living descendants."""
+    if not Path("/proc/self/status").exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    waiting, kib = [os.getpid()], 0
+    while waiting:
+        process = Path("/proc") / str(waiting.pop())
+        kib += int(re.search(r"^VmHWM:\s*(\d+) kB", (process / "status").read_text(), re.MULTILINE)[1])
+        for children in process.glob("task/*/children"):
+            waiting += map(int, children.read_text().split())
+    return kib / 1024
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(json.loads(sys.argv[1]))))
