@@ -7,6 +7,7 @@
     utt2lang      <utterance> <language tag>
     utt2dur       <utterance> <seconds>                    optional
     utt2bandwidth <utterance> <Hz>                         optional: above it the recording holds nothing
+    utt2corpus    <utterance> <corpus>                     optional: where it comes from, for credits
     spk2gender    <speaker> m|f                            optional
     segments      <utterance> <recording> <start> <end>    optional, seconds
 
@@ -23,7 +24,8 @@ from pathlib import Path
 from tts.base.errors import DataError, NoInputError
 from tts.base.files import atomic_write
 
-NAMES = ("wav.scp", "text", "utt2spk", "spk2utt", "utt2lang", "utt2dur", "utt2bandwidth", "spk2gender", "segments")
+NAMES = ("wav.scp", "text", "utt2spk", "spk2utt", "utt2lang", "utt2dur", "utt2bandwidth", "utt2corpus", "spk2gender",
+         "segments")  # fmt: skip
 REQUIRED = ("wav.scp", "text", "utt2spk", "spk2utt", "utt2lang")
 
 
@@ -41,6 +43,7 @@ class Utterance:
         bandwidth_hz: Highest frequency that the recording holds, when known.
         gender: ``m``, ``f``, or None.
         span: Start and end in ``wav``, seconds; None = the whole file.
+        corpus: Name of the published corpus that it comes from, when known.
     """
 
     id: str
@@ -52,6 +55,7 @@ class Utterance:
     bandwidth_hz: int | None = None
     gender: str | None = None
     span: tuple[float, float] | None = None
+    corpus: str | None = None
 
 
 def read(folder: str | Path) -> list[Utterance]:
@@ -79,6 +83,7 @@ def read(folder: str | Path) -> list[Utterance]:
             id=key, wav=audio_path(folder, path), text=_value(folder, "text", tables["text"], key), speaker=speaker,
             language=_value(folder, "utt2lang", tables["utt2lang"], key), seconds=float(seconds) if seconds else None,
             bandwidth_hz=int(bandwidth) if bandwidth else None, gender=tables["spk2gender"].get(speaker), span=span,
+            corpus=tables["utt2corpus"].get(key),
         ))
     return sorted(utterances, key=lambda utterance: utterance.id)
 
@@ -108,6 +113,7 @@ def write(folder: str | Path, utterances: Iterable[Utterance]) -> None:
         "utt2lang": {item.id: item.language for item in utterances},
         "utt2dur": _complete((item.id, item.seconds and f"{item.seconds:.3f}") for item in utterances),
         "utt2bandwidth": _complete((item.id, item.bandwidth_hz) for item in utterances),
+        "utt2corpus": _complete((item.id, item.corpus) for item in utterances),
         "spk2gender": _complete(genders.items()),
         "segments": _complete(
             (item.id, item.span and f"{names[str(item.wav)]} {item.span[0]:.3f} {item.span[1]:.3f}")

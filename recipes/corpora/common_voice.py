@@ -50,5 +50,6 @@ def read(root: Path, language: str = "") -> Corpus:
             else:
                 corpus.add(table.stem, Utterance(id=key, wav=wav, text=text, speaker=speaker,
                                                  language=language or row.get("locale") or root.name,
-                                                 gender=GENDERS.get(row.get("gender", ""))))
+                                                 gender=GENDERS.get(row.get("gender", "")),
+                                                 corpus="CommonVoice"))
     return corpus

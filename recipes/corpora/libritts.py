@@ -32,7 +32,8 @@ def read(root: Path, subsets: str = "train-*,dev-*,test-*") -> Corpus:
                 continue
             speaker = wav.parts[-3]
             corpus.add(split, Utterance(id=wav.stem, wav=wav, text=text, speaker=speaker, language="en-us",
-                                        gender=genders.get(speaker), bandwidth_hz=BANDWIDTH_HZ))
+                                        gender=genders.get(speaker), bandwidth_hz=BANDWIDTH_HZ,
+                                        corpus="LibriTTS"))
     return corpus
 
 

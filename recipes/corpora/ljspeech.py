@@ -36,6 +36,6 @@ def read(root: Path, held_out: int = HELD_OUT) -> Corpus:
             corpus.reject(key, "no recording")
         else:
             found.append(Utterance(id=key, wav=wav, text=text, speaker="LJ", language="en-us", gender="f",
-                                   bandwidth_hz=BANDWIDTH_HZ))
+                                   bandwidth_hz=BANDWIDTH_HZ, corpus="LJSpeech-1.1"))
     corpus.splits = tail(found, dev=held_out, test=held_out)
     return corpus

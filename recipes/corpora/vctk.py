@@ -42,7 +42,8 @@ def read(root: Path, mic: int = 1, held_out: int = HELD_OUT) -> Corpus:
             text = transcript.read_text(encoding="utf-8").strip() if transcript.exists() else ""
             if text:
                 found.append(Utterance(id=key, wav=wav, text=text.strip('"'), speaker=folder.name, gender=gender,
-                                       language=LANGUAGE_OF_ACCENT.get(accent, "en-gb"), bandwidth_hz=BANDWIDTH_HZ))
+                                       language=LANGUAGE_OF_ACCENT.get(accent, "en-gb"), bandwidth_hz=BANDWIDTH_HZ,
+                                       corpus="VCTK-0.92"))
             else:
                 corpus.reject(key, "no transcript")
         for split, items in tail(found, held_out, held_out).items():
