@@ -48,20 +48,37 @@ def command_owner() -> Finding:
     ours = Path(sys.executable).parent
     if Path(found).parent.resolve() == ours.resolve():
         return Finding("command", True, found)
-    owners = [dist.metadata["Name"] for dist in importlib.metadata.distributions()
-              for entry in dist.entry_points if entry.group == "console_scripts" and entry.name == "tts"]
-    return Finding("command", False, f"'tts' on PATH is {found}, this program runs from {ours} (here it belongs to "
-                   f"{', '.join(sorted(set(owners))) or 'no package'})", f"Use 'parlance', or {sys.executable} -m tts")
+    owners = [
+        dist.metadata["Name"]
+        for dist in importlib.metadata.distributions()
+        for entry in dist.entry_points
+        if entry.group == "console_scripts" and entry.name == "tts"
+    ]
+    return Finding(
+        "command",
+        False,
+        f"'tts' on PATH is {found}, this program runs from {ours} (here it belongs to "
+        f"{', '.join(sorted(set(owners))) or 'no package'})",
+        f"Use 'parlance', or {sys.executable} -m tts",
+    )
 
 
 def package_owner() -> Finding:
     """Whether another distribution installed one of our package names (Coqui's ``TTS`` on case-blind disks)."""
     owners = importlib.metadata.packages_distributions()
-    others = {f"{name} ({', '.join(sorted(set(found)))})" for top, found in owners.items() for name in _PACKAGES
-              if top.lower() == name and any(dist != DISTRIBUTION for dist in found)}
+    others = {
+        f"{name} ({', '.join(sorted(set(found)))})"
+        for top, found in owners.items()
+        for name in _PACKAGES
+        if top.lower() == name and any(dist != DISTRIBUTION for dist in found)
+    }
     if others:
-        return Finding("packages", False, f"also installed by others: {', '.join(sorted(others))}",
-                       f"Install {DISTRIBUTION} into its own virtual environment.")
+        return Finding(
+            "packages",
+            False,
+            f"also installed by others: {', '.join(sorted(others))}",
+            f"Install {DISTRIBUTION} into its own virtual environment.",
+        )
     return Finding("packages", True, str(Path(__file__).resolve().parents[1]))
 
 
@@ -111,8 +128,12 @@ def models() -> Iterator[Finding]:
             yield Finding(f"model {name}", False, error.what, error.fix or f"pip install --force-reinstall {DISTRIBUTION}")
         else:
             digest = config["files"]["model.safetensors"]
-            yield Finding(f"model {name}", True, f"{config['kind']}, {digest['bytes'] / 1e6:.1f} MB, id {config['model_id']}",
-                          figures={"model_id": config["model_id"], "sha256": digest["sha256"], "folder": str(folder)})
+            yield Finding(
+                f"model {name}",
+                True,
+                f"{config['kind']}, {digest['bytes'] / 1e6:.1f} MB, id {config['model_id']}",
+                figures={"model_id": config["model_id"], "sha256": digest["sha256"], "folder": str(folder)},
+            )
 
 
 def render(model=None, threads: int | None = None) -> Finding:
@@ -138,7 +159,17 @@ def render(model=None, threads: int | None = None) -> Finding:
     if not warm or not seconds:
         return Finding("render", False, "no sound came out", "Please report this with the output of: tts check --json")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 * (1 if sys.platform != "darwin" else 1 / 1024)
-    figures = {"load_s": round(load, 3), "first_audio_s": round(first, 3), "rtf": round(wall / seconds, 4), "audio_s": round(seconds, 2),
-               "peak_mb": round(peak)}
-    return Finding("render", True, f"{seconds:.1f} s of speech in {wall:.2f} s (RTF {wall / seconds:.2f}), first audio after "
-                   f"{first * 1000:.0f} ms, load {load:.1f} s, peak memory {peak:.0f} MB", figures=figures)
+    figures = {
+        "load_s": round(load, 3),
+        "first_audio_s": round(first, 3),
+        "rtf": round(wall / seconds, 4),
+        "audio_s": round(seconds, 2),
+        "peak_mb": round(peak),
+    }
+    return Finding(
+        "render",
+        True,
+        f"{seconds:.1f} s of speech in {wall:.2f} s (RTF {wall / seconds:.2f}), first audio after "
+        f"{first * 1000:.0f} ms, load {load:.1f} s, peak memory {peak:.0f} MB",
+        figures=figures,
+    )

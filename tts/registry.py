@@ -38,8 +38,12 @@ def model_folder(name: str | Path) -> Path:
         folder = Path(name)
         if (folder / "config.json").is_file():
             return folder
-        raise UnavailableError("no model here: config.json is missing.", where=folder, code="model.missing",
-                               fix="Give a model's name, or a folder with config.json and model.safetensors.")
+        raise UnavailableError(
+            "no model here: config.json is missing.",
+            where=folder,
+            code="model.missing",
+            fix="Give a model's name, or a folder with config.json and model.safetensors.",
+        )
     found = installed()
     if name in found:
         return found[name]
@@ -54,8 +58,12 @@ def default_acoustic() -> Path:
     for name in ("flow", "fs2"):
         if name in found:
             return found[name]
-    raise UnavailableError("no acoustic model is installed.", where=HOUSE, code="model.missing",
-                           fix="Reinstall parlance-tts, or pass --model FOLDER.")
+    raise UnavailableError(
+        "no acoustic model is installed.",
+        where=HOUSE,
+        code="model.missing",
+        fix="Reinstall parlance-tts, or pass --model FOLDER.",
+    )
 
 
 def trained_languages(model: str | Path | None = None) -> list[dict]:
@@ -68,5 +76,7 @@ def trained_languages(model: str | Path | None = None) -> list[dict]:
 
     folder = default_acoustic() if model is None else model_folder(model)
     minutes = {resolve(tag).tag: float(value) for tag, value in load_config(folder).get("languages", {}).items()}
-    rows = [{"language": each.tag, "name": each.name, "minutes": minutes.get(each.tag, 0.0)} for each in languages() if each.voice]
+    rows = [
+        {"language": each.tag, "name": each.name, "minutes": minutes.get(each.tag, 0.0)} for each in languages() if each.voice
+    ]
     return sorted(rows, key=lambda row: (-row["minutes"], row["language"]))

@@ -68,8 +68,12 @@ def test_a_breach_would_be_seen(tmp_path):
 
 
 def test_the_leaf_needs_only_numpy_and_the_standard_library():
-    foreign = {(str(path.name), name) for path in (ROOT / "tts/base").rglob("*.py") for _, name in imports(path)
-               if name.split(".")[0] not in {*sys.stdlib_module_names, "numpy", "tts"}}
+    foreign = {
+        (str(path.name), name)
+        for path in (ROOT / "tts/base").rglob("*.py")
+        for _, name in imports(path)
+        if name.split(".")[0] not in {*sys.stdlib_module_names, "numpy", "tts"}
+    }
     assert not foreign
 
 
@@ -88,26 +92,44 @@ def test_everything_imported_is_declared():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = [*project["dependencies"], *(line for lines in project["optional-dependencies"].values() for line in lines)]
     names = {re.match(r"[A-Za-z0-9._-]+", line)[0].lower().replace("_", "-") for line in declared}
-    modules = {"unicode-rbnf": "unicode_rbnf", "lightning-fabric": "lightning_fabric", "espeakng-loader": "espeakng_loader",
-               "setuptools": "pkg_resources"}
+    modules = {
+        "unicode-rbnf": "unicode_rbnf",
+        "lightning-fabric": "lightning_fabric",
+        "espeakng-loader": "espeakng_loader",
+        "setuptools": "pkg_resources",
+        "pyyaml": "yaml",
+    }
     allowed = {modules.get(name, name.replace("-", "_")) for name in names}
     found = {name.split(".")[0]: f"{path.relative_to(ROOT)}:{line}" for path in FILES for line, name in imports(path)}
     missing = {name: where for name, where in found.items() if name not in {*sys.stdlib_module_names, *PACKAGES, *allowed}}
     assert not missing
 
 
-@pytest.mark.parametrize("program", ["import tts", "import frontend", "import tts.registry, tts.doctor",
-                                     "import tts.cli; tts.cli.run(['--help'])", "import tts.cli; tts.cli.run(['synth', '--help'])",
-                                     "import tts.cli; tts.cli.run(['limits'])", "import tts.cli; tts.cli.run(['--version'])"])
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import tts",
+        "import frontend",
+        "import tts.registry, tts.doctor",
+        "import tts.cli; tts.cli.run(['--help'])",
+        "import tts.cli; tts.cli.run(['synth', '--help'])",
+        "import tts.cli; tts.cli.run(['limits'])",
+        "import tts.cli; tts.cli.run(['--version'])",
+    ],
+)
 def test_light_commands_load_nothing_heavy(program):
     """Also: importing changes no random state, environment variable, signal handler or log handler."""
-    code = (
-        "import sys, os, logging, random, signal\n"
-        "before = (dict(os.environ), random.getstate(), signal.getsignal(signal.SIGTERM), list(logging.getLogger().handlers))\n"
-        f"{program}\n"
-        "assert before == (dict(os.environ), random.getstate(), signal.getsignal(signal.SIGTERM), list(logging.getLogger().handlers))\n"
-        f"print('HEAVY', sorted({HEAVY!r} & set(sys.modules)))"
-    )
+    code = f"""
+import logging, os, random, signal, sys
+
+def state():
+    return dict(os.environ), random.getstate(), signal.getsignal(signal.SIGTERM), list(logging.getLogger().handlers)
+
+before = state()
+{program}
+assert state() == before
+print("HEAVY", sorted({HEAVY!r} & set(sys.modules)))
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "HEAVY []"
@@ -149,9 +171,15 @@ def test_nothing_writes_files_past_the_atomic_helper():
             if not isinstance(node, ast.Call):
                 continue
             name = ast.unparse(node.func)
-            mode = next((a.value for a in [*node.args[1:2], *(k.value for k in node.keywords if k.arg == "mode")]
-                         if isinstance(a, ast.Constant) and isinstance(a.value, str)), "r")
-            writes = name == "open" and set(mode) & set("wx") or name in ("np.save", "torch.save", "soundfile.write")
+            mode = next(
+                (
+                    a.value
+                    for a in [*node.args[1:2], *(k.value for k in node.keywords if k.arg == "mode")]
+                    if isinstance(a, ast.Constant) and isinstance(a.value, str)
+                ),
+                "r",
+            )
+            writes = (name == "open" and set(mode) & set("wx")) or name in ("np.save", "torch.save", "soundfile.write")
             if writes or name.endswith((".write_text", ".write_bytes")):
                 told.append(f"{path.relative_to(ROOT)}:{node.lineno}: {name}")
     assert not told, "\n".join(told)

@@ -187,7 +187,9 @@ def test_errors_survive_pickling_and_speak_json():
 
     error = DataError("bad.", where="f", pos=3, value="x\x1b" * 100, fix="mend it.", code="a.b")
     again = pickle.loads(pickle.dumps(error))
-    assert isinstance(again, DataError) and again.to_dict() == error.to_dict() and str(again) == str(error) == "f:3: bad. mend it."
+    assert (
+        isinstance(again, DataError) and again.to_dict() == error.to_dict() and str(again) == str(error) == "f:3: bad. mend it."
+    )
     shown = json.loads(error.to_json())
     assert shown["exit_code"] == 65 and len(shown["value"]) == 80 and "\x1b" not in shown["value"]
     assert str(TtsError("no stop", fix="Then fix.")) == "no stop. Then fix."

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from tts.api import Controls
 from tts.base.errors import DataError, UnavailableError, UsageError
 from tts.base.rng import normal
 
@@ -29,13 +30,6 @@ class Note:
     end: int
     reason: str
     detail: str = ""
-
-
-@dataclass(frozen=True)
-class Controls:
-    rate: float = 1.0
-    pitch_st: float = 0.0
-    energy_db: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -72,7 +66,9 @@ class Speech:
         return "WEBVTT\n\n" + self.text + "\n"
 
     def to_dict(self):
-        return {"text": self.text, "duration": self.duration, "seed": self.seed, "voice": self.voice, "language": self.language}
+        words = [vars(word) for word in self.words]
+        facts = {key: getattr(self, key) for key in ("text", "duration", "seed", "voice", "language", "sample_rate")}
+        return facts | {"words": words, "phones": words, "chunks": []}
 
 
 class Synthesizer:
@@ -103,7 +99,10 @@ class Synthesizer:
             yield Speech(whole.samples[start : start + 3000], text, whole.voice, whole.language, whole.seed, notes=whole.notes)
 
     def voices(self):
-        return [VoiceInfo("kathleen", "en-us", "f", "Kathleen", "CC0", 79.5), VoiceInfo("kerstin", "de", "f", "Kerstin", "CC0", 103.0)]
+        return [
+            VoiceInfo("kathleen", "en-us", "f", "Kathleen", "CC0", 79.5),
+            VoiceInfo("kerstin", "de", "f", "Kerstin", "CC0", 103.0),
+        ]
 
 
 @dataclass

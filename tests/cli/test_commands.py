@@ -34,7 +34,9 @@ def test_underscores_are_hyphens(hum, tts):
 def test_limits_and_exit_codes_are_those_of_the_code(tts):
     document = tts("limits", "--json").json
     codes = {row["exit_code"]: row["kind"] for row in document["exit_codes"]}
-    family = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.TtsError) and c is not errors.TtsError]
+    family = [
+        c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.TtsError) and c is not errors.TtsError
+    ]
     assert all(codes[c.exit_code] == c.kind for c in family) and len(family) == 12
     assert {row["name"] for row in document["limits"]} >= {"text_bytes", "audio_seconds"}
     assert all(row["enforced"] and row["meaning"] for row in document["limits"])
@@ -68,8 +70,13 @@ def test_text_shows_spans_words_and_phones(tts):
     assert "˨˩˦" in tts("text", "我", "--show", "phones", "-l", "zh").out.decode()
     assert tts("text", "Hello", "--json").json["clauses"][0]["words"][0]["start"] == 0
     assert tts("text", "Hello", "--show", "normalized").out == b"Hello\n"
-    for arguments, code in ((["text"], 2), (["text", ""], 65), (["text", "hi", "-l", "xx"], 69), (["text", "-i", "none"], 66),
-                            (["text", "hi", "--lexicon", "none.tsv"], 66)):
+    for arguments, code in (
+        (["text"], 2),
+        (["text", ""], 65),
+        (["text", "hi", "-l", "xx"], 69),
+        (["text", "-i", "none"], 66),
+        (["text", "hi", "--lexicon", "none.tsv"], 66),
+    ):
         assert tts(*arguments).code == code
 
 
@@ -109,11 +116,20 @@ def test_a_reader_that_leaves_ends_the_process_quietly():
 
 
 def test_sigterm_removes_what_was_half_written(tmp_path):
-    program = (
-        "import sys, time\nfrom tts.base.files import atomic_file\nimport tts.cli as cli\n"
-        "def slow(args):\n    with atomic_file(sys.argv[1]) as f:\n        f.write(b'x'); f.flush(); print('go', flush=True); time.sleep(60)\n"
-        "cli.run = slow\ncli.main()\n"
-    )
+    program = """
+import sys, time
+from tts.base.files import atomic_file
+import tts.cli as cli
+
+def slow(args):
+    with atomic_file(sys.argv[1]) as file:
+        file.write(b"x")
+        print("go", flush=True)
+        time.sleep(60)
+
+cli.run = slow
+cli.main()
+"""
     child = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "a.wav")], stdout=subprocess.PIPE)
     child.stdout.readline()
     assert len(os.listdir(tmp_path)) == 1

@@ -72,7 +72,9 @@ def test_a_terminal_gets_a_file_never_samples(hum, tts):
 
 
 def test_json_timings_and_subtitles(hum, tts):
-    done = tts("synth", "Hello there.", "-o", "a.wav", "--json", "--timings", "t.json", "--subtitles", "s.srt", "--rate-hz", 16000)
+    done = tts(
+        "synth", "Hello there.", "-o", "a.wav", "--json", "--timings", "t.json", "--subtitles", "s.srt", "--rate-hz", 16000
+    )
     assert done.code == 0 and done.json["output"] == "a.wav" and done.json["seed"] == 0
     times = json.load(open("t.json"))
     assert times["words"][1] == {"label": "there.", "start": 0.1, "end": 0.2, "source": [6, 12]}
@@ -141,7 +143,7 @@ BAD = {  # case -> (arguments, stdin, exit code, part of the message)
     "silent recording": (["synth", "hi", "-o", "x.wav", "-v", "silent.wav", "--consent", "a;b;c"], None, 65, "dBFS"),
     "short recording": (["synth", "hi", "-o", "x.wav", "-v", "short.wav", "--consent", "a;b;c"], None, 65, "0.20 s"),
     "broken voice file": (["synth", "hi", "-o", "x.wav", "-v", "junk.safetensors"], None, 78, "safetensors"),
-    "missing voice file": (["synth", "hi", "-o", "x.wav", "-v", "none.safetensors"], None, 78, "none"),
+    "missing voice file": (["synth", "hi", "-o", "x.wav", "-v", "none.safetensors"], None, 66, "none"),
     "unknown model": (["synth", "hi", "-o", "x.wav", "--model", "huge"], None, 69, "huge"),
 }
 
@@ -165,8 +167,14 @@ def test_bad_input_is_one_error_with_its_code_and_leaves_nothing(hum, tts, case)
 
 
 def test_unexpected_errors_are_bugs_and_interruptions_are_not(hum, tts, monkeypatch):
-    for raised, code in ((RuntimeError("tensor trouble\nsecond line"), 70), (KeyboardInterrupt(), 130), (BrokenPipeError(), 141),
-                         (MemoryError(), 76), (OSError(28, "No space left on device"), 74)):
+    for raised, code in (
+        (RuntimeError("tensor trouble\nsecond line"), 70),
+        (KeyboardInterrupt(), 130),
+        (BrokenPipeError(), 141),
+        (MemoryError(), 76),
+        (OSError(28, "No space left on device"), 74),
+    ):
+
         def fail(self, text, raised=raised, **options):
             raise raised
 

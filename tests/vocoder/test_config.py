@@ -33,20 +33,23 @@ def test_dict_and_dataclass_are_the_same_thing():
     assert from_dict(Outer, {"learning_rate": 1}).learning_rate == 1.0
 
 
-@pytest.mark.parametrize(("data", "message"), [
-    ({"learning_rate": 1, "nmae": "x"}, "has no key 'nmae'. Did you mean 'name'?"),
-    ({"learning_rate": 1, "inner": {"widht": 1}}, "c.json: inner: Inner has no key 'widht'. Did you mean 'width'?"),
-    ({}, "needs learning_rate"),
-    ({"learning_rate": "fast"}, "must be float, found 'fast'"),
-    ({"learning_rate": 1, "inner": {"width": 1.5}}, "must be int"),
-    ({"learning_rate": 1, "inner": {"width": True}}, "must be int"),
-    ({"learning_rate": 1, "flag": 1}, "must be bool"),
-    ({"learning_rate": 1, "mode": "c"}, "one of 'a', 'b'"),
-    ({"learning_rate": 1, "pair": [1]}, "a list of 2"),
-    ({"learning_rate": 1, "inner": {"dilations": 3}}, "must be a list"),
-    ({"learning_rate": 1, "parts": [{}, 3]}, "found int"),
-    ([], "found list"),
-])
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"learning_rate": 1, "nmae": "x"}, "has no key 'nmae'. Did you mean 'name'?"),
+        ({"learning_rate": 1, "inner": {"widht": 1}}, "c.json: inner: Inner has no key 'widht'. Did you mean 'width'?"),
+        ({}, "needs learning_rate"),
+        ({"learning_rate": "fast"}, "must be float, found 'fast'"),
+        ({"learning_rate": 1, "inner": {"width": 1.5}}, "must be int"),
+        ({"learning_rate": 1, "inner": {"width": True}}, "must be int"),
+        ({"learning_rate": 1, "flag": 1}, "must be bool"),
+        ({"learning_rate": 1, "mode": "c"}, "one of 'a', 'b'"),
+        ({"learning_rate": 1, "pair": [1]}, "a list of 2"),
+        ({"learning_rate": 1, "inner": {"dilations": 3}}, "must be a list"),
+        ({"learning_rate": 1, "parts": [{}, 3]}, "found int"),
+        ([], "found list"),
+    ],
+)
 def test_faults_name_the_key(data, message):
     with pytest.raises(ModelError) as caught:
         from_dict(Outer, data, "c.json")

@@ -21,7 +21,9 @@ def tone(seconds=1.0, rate=RATE, hz=220.0):
     return (0.5 * np.sin(2 * np.pi * hz * np.arange(int(seconds * rate)) / rate)).astype(np.float32)
 
 
-def wav_file(data=b"\0\0" * 500, tag=1, channels=1, rate=RATE, bits=16, align=None, claimed=None, riff=None, extra=b"", magic=b"RIFF"):
+def wav_file(
+    data=b"\0\0" * 500, tag=1, channels=1, rate=RATE, bits=16, align=None, claimed=None, riff=None, extra=b"", magic=b"RIFF"
+):
     """A WAV file in which every field can lie."""
     align = channels * bits // 8 if align is None else align
     fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, tag, channels, rate, min(rate * align, 2**32 - 1), align, bits)
@@ -40,8 +42,10 @@ def test_every_format_returns_the_sound_and_its_length(format):
         assert np.abs(again - wav).max() <= 0.5 / 32768 + 1e-9
 
 
-@pytest.mark.parametrize(("tag", "bits", "dtype", "scale"), [(1, 8, "u1", 128), (1, 16, "<i2", 2**15), (1, 32, "<i4", 2**31),
-                                                            (3, 32, "<f4", 1), (3, 64, "<f8", 1)])
+@pytest.mark.parametrize(
+    ("tag", "bits", "dtype", "scale"),
+    [(1, 8, "u1", 128), (1, 16, "<i2", 2**15), (1, 32, "<i4", 2**31), (3, 32, "<f4", 1), (3, 64, "<f8", 1)],
+)
 @pytest.mark.parametrize("channels", [1, 2, 6])
 def test_wav_encodings_and_downmix(tag, bits, dtype, scale, channels):
     wav = tone(0.2).astype(np.float64)
@@ -95,7 +99,8 @@ LIES = {
     "only riff": b"RIFF",
     "short format": b"RIFF\0\0\0\0WAVE" + struct.pack("<4sI", b"fmt ", 4) + b"\0" * 4,
     "rf64 without ds64": wav_file(magic=b"RF64", claimed=0xFFFFFFFF),
-    "rf64 lie": wav_file(magic=b"RF64", claimed=0xFFFFFFFF)[:12] + struct.pack("<4sI3Q", b"ds64", 24, 0, 2**60, 0)
+    "rf64 lie": wav_file(magic=b"RF64", claimed=0xFFFFFFFF)[:12]
+    + struct.pack("<4sI3Q", b"ds64", 24, 0, 2**60, 0)
     + wav_file(claimed=0xFFFFFFFF)[12:],
 }
 
@@ -209,9 +214,13 @@ def test_a_fifo_is_read_to_its_end(tmp_path):
 
 def test_references_that_are_short_silent_or_not_finite_are_refused():
     check_speech(tone(2.0), RATE, 1.0)
-    for wav, code in ((tone(0.4), "audio.too_short"), (np.zeros(3 * RATE, np.float32), "audio.silent"),
-                      (tone(3.0) * 1e-4, "audio.silent"), (np.append(tone(2.0), np.nan), "audio.not_finite"),
-                      (np.zeros(0, np.float32), "audio.too_short")):
+    for wav, code in (
+        (tone(0.4), "audio.too_short"),
+        (np.zeros(3 * RATE, np.float32), "audio.silent"),
+        (tone(3.0) * 1e-4, "audio.silent"),
+        (np.append(tone(2.0), np.nan), "audio.not_finite"),
+        (np.zeros(0, np.float32), "audio.too_short"),
+    ):
         with pytest.raises(DataError) as caught:
             check_speech(wav, RATE, 1.0, "me.wav")
         assert caught.value.code == code and str(caught.value).startswith("me.wav")
@@ -248,7 +257,16 @@ def test_the_bit_rate_asked_for_is_the_one_written(format, kbps):
 
 
 def test_pcm16_rounds_and_clips():
-    assert to_pcm16(np.array([0, 1, -1, 2, -2, 0.5 / 32768, 1.5 / 32768, 0.25])).tolist() == [0, 32767, -32768, 32767, -32768, 0, 2, 8192]
+    assert to_pcm16(np.array([0, 1, -1, 2, -2, 0.5 / 32768, 1.5 / 32768, 0.25])).tolist() == [
+        0,
+        32767,
+        -32768,
+        32767,
+        -32768,
+        0,
+        2,
+        8192,
+    ]
 
 
 def test_single_flipped_bytes_never_crash_or_grow_a_wav():

@@ -81,15 +81,18 @@ def check_writable(path: str | Path, force: bool = False) -> None:
     if found is not None and not stat.S_ISREG(found.st_mode):
         return  # a device or FIFO
     if (found is not None or os.path.islink(text)) and not force:
-        raise CannotCreateError("already exists.", where=path, code="file.exists",
-                                fix="Choose another name, or pass --force to replace it.")
+        raise CannotCreateError(
+            "already exists.", where=path, code="file.exists", fix="Choose another name, or pass --force to replace it."
+        )
     folder = os.path.dirname(os.path.realpath(text))
     if not os.path.isdir(folder):
-        raise CannotCreateError(f"its folder {folder} does not exist.", where=path, code="file.no_folder",
-                                fix=f"Create it first: mkdir -p {folder}")
+        raise CannotCreateError(
+            f"its folder {folder} does not exist.", where=path, code="file.no_folder", fix=f"Create it first: mkdir -p {folder}"
+        )
     if found is None and not os.access(folder, os.W_OK):
-        raise CannotCreateError(f"its folder {folder} is not writable.", where=path, code="file.read_only",
-                                fix="Choose another folder with -o.")
+        raise CannotCreateError(
+            f"its folder {folder} is not writable.", where=path, code="file.read_only", fix="Choose another folder with -o."
+        )
 
 
 def read_text(path: str | Path, limit: int = LIMITS.text_bytes) -> str:
@@ -111,13 +114,23 @@ def read_text(path: str | Path, limit: int = LIMITS.text_bytes) -> str:
         reason = getattr(error, "strerror", None) or str(error)
         raise NoInputError(f"cannot be read: {reason}.", where=where, code="file.unreadable") from error
     if len(data) > limit:
-        raise ResourceError(f"holds more than {limit:,} bytes of text.", where=where, code="text.size", limit=limit,
-                            fix="Split it into smaller files.")
+        raise ResourceError(
+            f"holds more than {limit:,} bytes of text.",
+            where=where,
+            code="text.size",
+            limit=limit,
+            fix="Split it into smaller files.",
+        )
     try:
         return data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        raise DataError(f"is not UTF-8 text (byte 0x{data[error.start]:02x}).", where=where, pos=error.start,
-                        code="text.utf8", fix="Convert it first: iconv -f LATIN1 -t UTF-8") from error
+        raise DataError(
+            f"is not UTF-8 text (byte 0x{data[error.start]:02x}).",
+            where=where,
+            pos=error.start,
+            code="text.utf8",
+            fix="Convert it first: iconv -f LATIN1 -t UTF-8",
+        ) from error
 
 
 def _publish(part: str, target: str, force: bool) -> None:
@@ -185,13 +198,28 @@ def _errors_of(path):
 
 def _cannot_create(error: OSError | ValueError, path):
     if isinstance(error, FileExistsError):
-        return CannotCreateError("already exists.", where=path, code="file.exists",
-                                 fix="Choose another name, or pass --force to replace it.")
+        return CannotCreateError(
+            "already exists.", where=path, code="file.exists", fix="Choose another name, or pass --force to replace it."
+        )
     number = getattr(error, "errno", None)
     reason = getattr(error, "strerror", None) or str(error)
-    if number in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG,
-                  errno.ELOOP, None):
-        return CannotCreateError(f"cannot be created: {reason}.", where=path, code="file.cannot_create",
-                                 fix="Choose another path with -o.")
-    return FileError(f"writing failed: {reason}.", where=path, code="file.io",
-                     fix="Free some space or choose another disk; the old file is unchanged.")
+    if number in (
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.ENAMETOOLONG,
+        errno.ELOOP,
+        None,
+    ):
+        return CannotCreateError(
+            f"cannot be created: {reason}.", where=path, code="file.cannot_create", fix="Choose another path with -o."
+        )
+    return FileError(
+        f"writing failed: {reason}.",
+        where=path,
+        code="file.io",
+        fix="Free some space or choose another disk; the old file is unchanged.",
+    )

@@ -20,8 +20,12 @@ def loads(data: bytes | str, where: str = "<json>"):
         DataError: not UTF-8, not JSON, nested too deep, a key twice, NaN or Infinity.
     """
     if len(data) > LIMITS.json_bytes:
-        raise ResourceError(f"JSON of {len(data):,} bytes; at most {LIMITS.json_bytes:,} are read.", where=where,
-                            code="json.size", limit=LIMITS.json_bytes)
+        raise ResourceError(
+            f"JSON of {len(data):,} bytes; at most {LIMITS.json_bytes:,} are read.",
+            where=where,
+            code="json.size",
+            limit=LIMITS.json_bytes,
+        )
     if isinstance(data, bytes):
         try:
             data = data.decode("utf-8")
@@ -43,8 +47,9 @@ def loads(data: bytes | str, where: str = "<json>"):
     try:
         return json.loads(data, object_pairs_hook=unique, parse_constant=refuse)
     except json.JSONDecodeError as error:
-        raise DataError(f"not valid JSON: {error.msg}.", where=where, pos=f"{error.lineno}:{error.colno}",
-                        code="json.syntax") from error
+        raise DataError(
+            f"not valid JSON: {error.msg}.", where=where, pos=f"{error.lineno}:{error.colno}", code="json.syntax"
+        ) from error
     except DataError:
         raise
     except ValueError as error:  # an integer of thousands of digits
@@ -77,7 +82,12 @@ def _check_depth(text: str, where: str) -> None:
         if mark in "[{":
             depth += 1
             if depth > LIMITS.json_depth:
-                raise DataError(f"nested deeper than {LIMITS.json_depth} levels.", where=where, pos=match.start(),
-                                code="json.depth", limit=LIMITS.json_depth)
+                raise DataError(
+                    f"nested deeper than {LIMITS.json_depth} levels.",
+                    where=where,
+                    pos=match.start(),
+                    code="json.depth",
+                    limit=LIMITS.json_depth,
+                )
         elif mark in "]}":
             depth -= 1

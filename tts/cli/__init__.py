@@ -68,8 +68,15 @@ def package_version(name: str) -> str:
         return "missing"
 
 
-@click.group(cls=LazyGroup, epilog="Example:  tts synth 'Hello there.' -o hello.wav", context_settings={
-    "help_option_names": ["-h", "--help"], "max_content_width": 100, "token_normalize_func": lambda name: name.replace("_", "-")})
+@click.group(
+    cls=LazyGroup,
+    epilog="Example:  tts synth 'Hello there.' -o hello.wav",
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+        "token_normalize_func": lambda name: name.replace("_", "-"),
+    },
+)
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print versions.")
 @click.option("--json-errors", is_flag=True, expose_value=False, help="Print an error as one JSON line.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Print the traceback of an error.")
@@ -125,8 +132,12 @@ def _as_tts_error(error: Exception) -> TtsError:
     if isinstance(error, click.NoSuchOption):
         near = difflib.get_close_matches(error.option_name, error.possibilities or (), n=1)
         path = error.ctx.command_path if error.ctx else "tts"
-        return UsageError(f"no option {error.option_name!r}.", where=path, code="usage.option",
-                          fix=f"Did you mean {near[0]!r}?" if near else f"See: {path} --help")
+        return UsageError(
+            f"no option {error.option_name!r}.",
+            where=path,
+            code="usage.option",
+            fix=f"Did you mean {near[0]!r}?" if near else f"See: {path} --help",
+        )
     if isinstance(error, click.ClickException):
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "tts"
@@ -136,8 +147,11 @@ def _as_tts_error(error: Exception) -> TtsError:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT):
         return FileError(f"writing failed: {error.strerror}.", where=error.filename, code="file.io", fix="Free some space.")
     what = f"unexpected {type(error).__name__}: {error}".splitlines()[0].rstrip(".")
-    return InternalError(f"{what}. This is a bug of parlance-tts {package_version('parlance-tts')}.", code="internal",
-                         fix="Run again with --debug and report what it prints, with the output of 'tts check --json'.")
+    return InternalError(
+        f"{what}. This is a bug of parlance-tts {package_version('parlance-tts')}.",
+        code="internal",
+        fix="Run again with --debug and report what it prints, with the output of 'tts check --json'.",
+    )
 
 
 def _line(error: TtsError) -> str:

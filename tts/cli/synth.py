@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from tts.base.errors import FileError, NotPermittedError, UsageError
 from tts.cli import values
 
 _AUDIO = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff")
+_TIMING_KEYS = ("text", "sample_rate", "duration", "words", "phones", "chunks")
 _EXAMPLES = """no text. Try one of:
   tts synth "Hello there." -o hello.wav
   tts synth -i chapter.txt -o chapter.mp3
@@ -26,8 +26,10 @@ _EXAMPLES = """no text. Try one of:
 @click.option("-i", "--input", "inputs", multiple=True, metavar="FILE", help="Text file (UTF-8), - for stdin; may be repeated.")
 @click.option("-o", "--output", metavar="FILE|-", help="Audio file, - for stdout. Default: speech.wav, or stdout in a pipe.")
 @click.option("-v", "--voice", metavar="NAME|FILE", help="Voice name, recording to clone (needs --consent), or saved voice.")
-@click.option("-l", "--language", default="auto", show_default=True, metavar="TAG", help="Language of the text, e.g. de or en-us.")
-@click.option("--rate", "--speed", type=values.RATE, default=1.0, metavar="X|+N%", help="Speaking rate, 0.25 to 4.")
+@click.option(
+    "-l", "--language", default="auto", show_default=True, metavar="TAG", help="Language of the text, e.g. de or en-us."
+)
+@click.option("--rate", "--speed", type=values.RATE, default=1.0, metavar="X|+N%", help="Speaking rate; 2 is twice as fast.")
 @click.option("--pitch", type=values.PITCH, default=0.0, metavar="+Nst", help="Pitch shift in semitones.")
 @click.option("--energy", type=values.ENERGY, default=0.0, metavar="+NdB", help="Energy change in dB.")
 @click.option("--seed", type=values.SEED, default=0, show_default=True, metavar="N|random", help="Same seed, same samples.")
@@ -47,8 +49,33 @@ _EXAMPLES = """no text. Try one of:
 @click.option("--threads", type=click.IntRange(1, 64), metavar="N", help="CPU threads.")
 @click.option("-q", "--quiet", is_flag=True, help="Errors only.")
 @click.option("--verbose", is_flag=True, help="Say what is done.")
-def command(text, inputs, output, voice, language, rate, pitch, energy, seed, model, steps, guidance, phonemes, lexicon,
-            format_, rate_hz, bitrate, timings, subtitles, consent, as_json, force, threads, quiet, verbose):
+def command(
+    text,
+    inputs,
+    output,
+    voice,
+    language,
+    rate,
+    pitch,
+    energy,
+    seed,
+    model,
+    steps,
+    guidance,
+    phonemes,
+    lexicon,
+    format_,
+    rate_hz,
+    bitrate,
+    timings,
+    subtitles,
+    consent,
+    as_json,
+    force,
+    threads,
+    quiet,
+    verbose,
+):
     """Speak TEXT, or the text of a file or of stdin.
 
     Text that begins with a dash goes after --.
@@ -58,7 +85,9 @@ def command(text, inputs, output, voice, language, rate, pitch, energy, seed, mo
     if verbose:
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s", stream=sys.stderr)
     output, format_ = _output(output, format_, as_json or timings == "-", io)
-    _check_outputs({"--output": output, "--timings": timings, "--subtitles": subtitles, "--json": "-" if as_json else None}, force)
+    _check_outputs(
+        {"--output": output, "--timings": timings, "--subtitles": subtitles, "--json": "-" if as_json else None}, force
+    )
     subtitle_form = _subtitle_form(subtitles)
     spoken = _text(text, inputs)
     who = _voice(voice, consent)
@@ -67,12 +96,21 @@ def command(text, inputs, output, voice, language, rate, pitch, energy, seed, mo
 
     controls = Controls(rate=rate, pitch_st=pitch, energy_db=energy)
     synthesizer = Synthesizer(model=model, threads=threads)
-    request = dict(voice=who, language=language, controls=controls, phonemes=phonemes, lexicon=lexicon, seed=seed,
-                   steps=steps, guidance=guidance)
+    request = dict(
+        voice=who,
+        language=language,
+        controls=controls,
+        phonemes=phonemes,
+        lexicon=lexicon,
+        seed=seed,
+        steps=steps,
+        guidance=guidance,
+    )
     if output == "-" and format_ in ("wav", "pcm") and not (rate_hz or timings or subtitles):
         _stream(synthesizer.stream(spoken, **request), io, format_, quiet)
         return
     speech = synthesizer.synth(spoken, **request)
+    result = speech.to_dict()
     samples, sample_rate = speech.samples, speech.sample_rate
     if rate_hz:
         samples, sample_rate = io.resample(samples, sample_rate, rate_hz), rate_hz
@@ -80,10 +118,10 @@ def command(text, inputs, output, voice, language, rate, pitch, energy, seed, mo
     if subtitles:
         files.atomic_write(subtitles, speech.to_srt() if subtitle_form == "srt" else speech.to_vtt(), force)
     if timings:
-        document = strict_json.dumps(_timings(speech)) + "\n"
+        document = strict_json.dumps({key: result[key] for key in _TIMING_KEYS}) + "\n"
         click.echo(document, nl=False) if timings == "-" else files.atomic_write(timings, document, force)
     if as_json:
-        click.echo(json.dumps({"output": output, **speech.to_dict()}, ensure_ascii=False, default=str))
+        click.echo(strict_json.dumps({"output": output, **result}, indent=None))
     if not quiet:
         _report(speech, output)
 
@@ -95,8 +133,12 @@ def _output(output: str | None, format_: str | None, stdout_taken: bool, io) -> 
         name = format_ or "wav"
         output = f"speech.{name}" if stdout_taken or terminal else "-"
     elif output == "-" and terminal:
-        raise UsageError("audio does not go to a terminal.", where="--output", code="usage.terminal",
-                         fix="Give a file with -o, or pipe it into a player: tts synth ... -o - | aplay")
+        raise UsageError(
+            "audio does not go to a terminal.",
+            where="--output",
+            code="usage.terminal",
+            fix="Give a file with -o, or pipe it into a player: tts synth ... -o - | aplay",
+        )
     if output == "-" and sys.stdout is None:
         raise FileError("standard output is closed.", where="--output", code="file.closed", fix="Give a file with -o.")
     return output, io.format_of(output, format_)
@@ -110,8 +152,12 @@ def _check_outputs(outputs: dict[str, str | None], force: bool) -> None:
             continue
         place = "-" if target == "-" else str(Path(target).absolute())
         if place in seen:
-            raise UsageError(f"{seen[place]} and {flag} both write to {'stdout' if place == '-' else target}.", where=flag,
-                             code="usage.same_output", fix="Give each its own file.")
+            raise UsageError(
+                f"{seen[place]} and {flag} both write to {'stdout' if place == '-' else target}.",
+                where=flag,
+                code="usage.same_output",
+                fix="Give each its own file.",
+            )
         seen[place] = flag
         if target != "-":
             files.check_writable(target, force)
@@ -122,14 +168,20 @@ def _subtitle_form(subtitles: str | None) -> str | None:
         return None
     form = Path(subtitles).suffix.lower().lstrip(".")
     if form not in ("srt", "vtt"):
-        raise UsageError(f"{subtitles!r} is neither .srt nor .vtt.", where="--subtitles", code="usage.subtitles",
-                         fix="Name the file x.srt or x.vtt.")
+        raise UsageError(
+            f"{subtitles!r} is neither .srt nor .vtt.",
+            where="--subtitles",
+            code="usage.subtitles",
+            fix="Name the file x.srt or x.vtt.",
+        )
     return form
 
 
 def _text(words: tuple[str, ...], inputs: tuple[str, ...]) -> str:
     if words and inputs:
-        raise UsageError("text is given both as words and with --input.", where="tts synth", code="usage.text", fix="Give one of them.")
+        raise UsageError(
+            "text is given both as words and with --input.", where="tts synth", code="usage.text", fix="Give one of them."
+        )
     if words == ("-",):
         inputs, words = ("-",), ()
     if words:
@@ -149,9 +201,13 @@ def _voice(voice: str | None, consent: str | None):
             raise UsageError("--consent belongs to a recording given with --voice.", where="--consent", code="usage.consent")
         return voice
     if suffix != ".safetensors" and consent is None:
-        raise NotPermittedError("cloning a voice needs the consent of the person who speaks.", where=voice, code="consent.missing",
-                                fix='Pass --consent "who; how they agreed; when", or use a saved voice (FILE.safetensors), '
-                                    "which carries its consent, or a house voice (tts voices).")
+        raise NotPermittedError(
+            "cloning a voice needs the consent of the person who speaks.",
+            where=voice,
+            code="consent.missing",
+            fix='Pass --consent "who; how they agreed; when", or use a saved voice (FILE.safetensors), '
+            "which carries its consent, or a house voice (tts voices).",
+        )
     from tts.voice import Voice
 
     return Voice.load(voice) if suffix == ".safetensors" else Voice.from_audio([voice], consent=consent)
@@ -174,15 +230,6 @@ def _stream(chunks, io, format_: str, quiet: bool) -> None:
     if not quiet:
         _say_notes(notes)
         click.echo(f"stdout: {seconds:.2f} s, {first.language}, voice {first.voice}, seed {first.seed}", err=True)
-
-
-def _timings(speech) -> dict:
-    def rows(spans):
-        return [{"label": s.label, "start": round(float(s.start), 4), "end": round(float(s.end), 4),
-                 "source": None if s.source is None else [int(i) for i in s.source]} for s in spans]
-
-    return {"text": speech.text, "sample_rate": speech.sample_rate, "duration": round(float(speech.duration), 4),
-            "words": rows(speech.words), "phones": rows(speech.phones)}
 
 
 def _report(speech, output: str) -> None:

@@ -18,6 +18,8 @@ def table(heads: list[str], rows: list[list]) -> str:
 
     def line(row):
         pads = [" " * (widths[i] - width(cell)) for i, cell in enumerate(row)]
-        return "  ".join(pad + cell if right[i] else cell + pad for i, (cell, pad) in enumerate(zip(row, pads, strict=True))).rstrip()
+        return "  ".join(
+            pad + cell if right[i] else cell + pad for i, (cell, pad) in enumerate(zip(row, pads, strict=True))
+        ).rstrip()
 
     return "\n".join(line(row) for row in [heads, *cells])

@@ -17,8 +17,13 @@ _ACCENTS = {"stress": ("", "ˈ", "ˌ"), "tone": ("", "˥", "˧˥", "˨˩˦", "˥
 @click.argument("text", nargs=-1)
 @click.option("-i", "--input", "input_", metavar="FILE", help="Text file (UTF-8), - for stdin.")
 @click.option("-l", "--language", default="auto", show_default=True, metavar="TAG", help="Language of the text.")
-@click.option("--show", type=click.Choice(["spans", "normalized", "phones", "json"]), default="spans", show_default=True,
-              help="What to print.")
+@click.option(
+    "--show",
+    type=click.Choice(["spans", "normalized", "phones", "json"]),
+    default="spans",
+    show_default=True,
+    help="What to print.",
+)
 @click.option("--lexicon", metavar="FILE", help="TSV of word and IPA.")
 @click.option("--phonemes", is_flag=True, help="The text is IPA.")
 @click.option("--json", "as_json", is_flag=True, help="The same as --show json.")

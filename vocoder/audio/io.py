@@ -8,23 +8,18 @@ from __future__ import annotations
 
 import io
 import logging
-import os
-import stat
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from tts.base.errors import DataError, FileError, NoInputError, ResourceError, UnavailableError, UsageError
+from tts.base.errors import DataError, FileError, ResourceError, UsageError
 from tts.base.files import atomic_write
 from tts.base.limits import LIMITS
 from vocoder.audio import wavfile
-
-Source = str | Path | bytes | BinaryIO
+from vocoder.audio.decode import AudioInfo, Source, decoder, import_soundfile, opened
 
 #: Names that ``--format`` and file endings may use -> (libsndfile container, subtype); None: written here.
 FORMATS = {
@@ -42,24 +37,9 @@ _RATES = {
 _log = logging.getLogger("parlance.audio")
 
 
-@dataclass(frozen=True)
-class AudioInfo:
-    """What a file says about itself; ``seconds`` is a claim for every format but WAV, and None when unknown."""
-
-    format: str  # "WAV", "FLAC", "OGG", "MP3", ...
-    subtype: str  # "PCM_16", "FLOAT", "OPUS", ...
-    sample_rate: int  # Hz
-    channels: int
-    frames: int | None
-
-    @property
-    def seconds(self) -> float | None:
-        return None if self.frames is None else self.frames / self.sample_rate
-
-
 def read_info(source: Source) -> AudioInfo:
     """Format, rate, channels and claimed length of an audio file; errors as ``read_audio``."""
-    with _opened(source) as (file, size, where), _decoder(file, size, where) as (info, _):
+    with opened(source) as (file, size, where), decoder(file, size, where) as (info, _):
         return info
 
 
@@ -81,23 +61,33 @@ def read_audio(source: Source, sample_rate: int = 24_000, max_seconds: float = L
         DataError: Not audio, damaged, cut short, NaN or Inf (with the sample's index), no samples.
         ResourceError: Longer than ``max_seconds`` or larger than LIMITS.audio_file_bytes.
     """
-    with _opened(source) as (file, size, where), _decoder(file, size, where) as (info, blocks):
+    with opened(source) as (file, size, where), decoder(file, size, where) as (info, blocks):
         cap = int(max_seconds * info.sample_rate)
         parts, count, resampler = [], 0, _resampler(info.sample_rate, sample_rate)
         for block in blocks:
             _check_block(block, count, where)
             count += len(block)
             if count > cap:
-                raise ResourceError(f"more than {max_seconds:g} s of audio.", where=where, code="audio.too_long",
-                                    limit=max_seconds, fix=f"Cut it to {max_seconds:g} s or less.")
+                raise ResourceError(
+                    f"more than {max_seconds:g} s of audio.",
+                    where=where,
+                    code="audio.too_long",
+                    limit=max_seconds,
+                    fix=f"Cut it to {max_seconds:g} s or less.",
+                )
             mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
             mono = np.ascontiguousarray(mono, np.float32)
             parts.append(resampler.resample_chunk(mono) if resampler else mono)
         if count == 0:
             raise DataError("holds no samples.", where=where, code="audio.empty", fix="Record or export it again.")
         if info.frames is not None and count < info.frames:
-            raise DataError(f"ends after {count:,} of {info.frames:,} samples: the file was cut short.", where=where,
-                            pos=f"sample {count}", code="audio.truncated", fix="Copy or export it again.")
+            raise DataError(
+                f"ends after {count:,} of {info.frames:,} samples: the file was cut short.",
+                where=where,
+                pos=f"sample {count}",
+                code="audio.truncated",
+                fix="Copy or export it again.",
+            )
     if resampler:
         parts.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
     wav = np.concatenate(parts)
@@ -124,19 +114,34 @@ def check_speech(wav: np.ndarray, sample_rate: int, min_seconds: float, where: s
     """
     bad = np.flatnonzero(~np.isfinite(wav))
     if bad.size:
-        raise DataError(f"sample is {wav[bad[0]]}.", where=where, pos=f"sample {bad[0]}", code="audio.not_finite",
-                        fix="Export the recording again.")
+        raise DataError(
+            f"sample is {wav[bad[0]]}.",
+            where=where,
+            pos=f"sample {bad[0]}",
+            code="audio.not_finite",
+            fix="Export the recording again.",
+        )
     seconds = len(wav) / sample_rate
     if seconds < min_seconds:
-        raise DataError(f"is {seconds:.2f} s long; at least {min_seconds:g} s of speech are needed.", where=where,
-                        code="audio.too_short", limit=min_seconds, fix="3 to 10 s of clear speech work best.")
+        raise DataError(
+            f"is {seconds:.2f} s long; at least {min_seconds:g} s of speech are needed.",
+            where=where,
+            code="audio.too_short",
+            limit=min_seconds,
+            fix="3 to 10 s of clear speech work best.",
+        )
     window = sample_rate // 50
     usable = len(wav) // window * window
     level = np.sqrt(np.mean(np.square(wav[:usable].reshape(-1, window), dtype=np.float64), axis=1))
     loud = float(np.count_nonzero(level > 10 ** (-50 / 20))) * window / sample_rate
     if loud < min_seconds:
-        raise DataError(f"holds {loud:.2f} s of sound above -50 dBFS; at least {min_seconds:g} s of speech are needed.",
-                        where=where, code="audio.silent", limit=min_seconds, fix="Check the recording's level.")
+        raise DataError(
+            f"holds {loud:.2f} s of sound above -50 dBFS; at least {min_seconds:g} s of speech are needed.",
+            where=where,
+            code="audio.silent",
+            limit=min_seconds,
+            fix="Check the recording's level.",
+        )
 
 
 def format_of(path: str | Path, format: str | None = None) -> str:
@@ -162,20 +167,26 @@ def encode_audio(wav: np.ndarray, sample_rate: int, format: str = "wav", bitrate
     wav = np.asarray(wav, np.float32)
     bad = np.flatnonzero(~np.isfinite(wav))
     if bad.size:
-        raise DataError(f"sample is {wav[bad[0]]}; only finite samples are written.", pos=f"sample {bad[0]}",
-                        code="audio.not_finite")
+        raise DataError(
+            f"sample is {wav[bad[0]]}; only finite samples are written.", pos=f"sample {bad[0]}", code="audio.not_finite"
+        )
     coding = FORMATS[format_of("-", format)]
     if coding is None:
         if bitrate is not None:
-            raise UsageError(f"{format} has no bit rate to choose.", where="bitrate", code="audio.bitrate",
-                             fix="Use ogg, opus or mp3.")
+            raise UsageError(
+                f"{format} has no bit rate to choose.", where="bitrate", code="audio.bitrate", fix="Use ogg, opus or mp3."
+            )
         header = wavfile.wav_header(sample_rate, len(wav)) if format == "wav" else b""
         return header + wavfile.to_pcm16(wav).tobytes()
     container, subtype = coding
     if sample_rate not in _RATES.get(subtype, (sample_rate,)):
-        raise UsageError(f"{format} cannot hold {sample_rate:,} Hz.", where="sample_rate", code="audio.rate",
-                         fix=f"Use one of {', '.join(map(str, _RATES[subtype]))}.")
-    soundfile = _soundfile()
+        raise UsageError(
+            f"{format} cannot hold {sample_rate:,} Hz.",
+            where="sample_rate",
+            code="audio.rate",
+            fix=f"Use one of {', '.join(map(str, _RATES[subtype]))}.",
+        )
+    soundfile = import_soundfile()
     buffer = io.BytesIO()
     options = {} if bitrate is None else _bitrate_options(format, subtype, bitrate)
     try:
@@ -188,8 +199,14 @@ def encode_audio(wav: np.ndarray, sample_rate: int, format: str = "wav", bitrate
     return buffer.getvalue()
 
 
-def write_audio(path: str | Path, wav: np.ndarray, sample_rate: int, format: str | None = None,
-                bitrate: float | None = None, force: bool = False) -> None:
+def write_audio(
+    path: str | Path,
+    wav: np.ndarray,
+    sample_rate: int,
+    format: str | None = None,
+    bitrate: float | None = None,
+    force: bool = False,
+) -> None:
     """Write an audio file whole, or to standard output for ``-`` (WAV sizes are then 0xFFFFFFFF).
 
     Args:
@@ -225,95 +242,6 @@ def write_stream(file: BinaryIO, chunks: Iterable[np.ndarray], sample_rate: int,
     return count
 
 
-@contextmanager
-def _opened(source: Source) -> Iterator[tuple[BinaryIO, int, str]]:
-    """A seekable file, the bytes it really has, and its name; pipes and objects are read into memory, bounded."""
-    limit = LIMITS.audio_file_bytes
-    if isinstance(source, (str, os.PathLike)):
-        where = os.fspath(source)
-        try:
-            file = open(source, "rb")
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise NoInputError(f"cannot be read: {reason}.", where=where, code="audio.unreadable",
-                               fix="Check the path and its permissions.") from error
-    else:
-        where = "<bytes>" if isinstance(source, (bytes, bytearray, memoryview)) else getattr(source, "name", "<file>")
-        file = io.BytesIO(source) if where == "<bytes>" else io.BytesIO(source.read(limit + 1))
-    with file:
-        try:
-            regular = isinstance(file, io.BytesIO) or stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-            opened = file if regular else io.BytesIO(file.read(limit + 1))
-            size = opened.seek(0, io.SEEK_END)
-        except OSError as error:
-            raise NoInputError(f"cannot be read: {error.strerror}.", where=where, code="audio.unreadable") from error
-        if size > limit:
-            raise ResourceError(f"larger than {limit:,} bytes.", where=where, code="audio.file_size", limit=limit,
-                                fix="Cut it, or store it as FLAC.")
-        if size == 0:
-            raise DataError("the file is empty.", where=where, code="audio.empty", fix="Record or export it again.")
-        yield opened, size, str(where)
-
-
-@contextmanager
-def _decoder(file: BinaryIO, size: int, where: str) -> Iterator[tuple[AudioInfo, Iterator[np.ndarray]]]:
-    """What the file holds, and its samples as blocks [frames, channels] of at most a second."""
-    file.seek(0)
-    magic = file.read(4)
-    if magic in (b"RIFF", b"RF64"):
-        header = wavfile.read_header(file, size, where)
-        if header.decodable:
-            subtype = "FLOAT" if header.format_tag == 3 else f"PCM_{header.bits}"
-            info = AudioInfo("WAV", subtype, header.sample_rate, header.channels, header.frames)
-            yield info, wavfile.blocks(file, header)
-            return
-    if magic == b"OggS":
-        _check_ogg_end(file, size, where)
-    soundfile = _soundfile()
-    file.seek(0)
-    try:
-        sound = soundfile.SoundFile(file)
-    except (soundfile.SoundFileError, TypeError, OSError) as error:
-        raise DataError(f"not an audio file that can be read ({_looks_like(magic)}).", where=where, code="audio.format",
-                        fix="Give WAV, FLAC, Ogg (Opus, Vorbis), MP3 or AIFF.") from error
-    with sound:
-        if not 1 <= sound.channels <= LIMITS.channels:
-            raise DataError(f"{sound.channels} channels; 1 to {LIMITS.channels} are read.", where=where,
-                            code="audio.header.channels")
-        if not LIMITS.min_sample_rate <= sound.samplerate <= LIMITS.max_sample_rate:
-            raise DataError(f"sample rate {sound.samplerate:,} Hz; {LIMITS.min_sample_rate:,} to "
-                            f"{LIMITS.max_sample_rate:,} are read.", where=where, code="audio.header.sample_rate")
-        frames = sound.frames if 0 < sound.frames < 2**62 else None
-        yield AudioInfo(sound.format, sound.subtype, sound.samplerate, sound.channels, frames), _sound_blocks(sound, where)
-
-
-def _check_ogg_end(file: BinaryIO, size: int, where: str) -> None:
-    """The last Ogg page is whole and marked as the end; libsndfile takes a cut stream for a shorter one."""
-    file.seek(max(0, size - 2 * 65_307))  # the largest page has 65,307 bytes
-    tail = file.read()
-    page = tail[tail.rfind(b"OggS") :]
-    segments = page[26] if len(page) > 26 else 255
-    length = 27 + segments + sum(page[27 : 27 + segments])
-    if len(page) < length or not page[5] & 4:
-        raise DataError("the Ogg stream has no end: the file was cut short.", where=where, pos=f"byte {size - len(page)}",
-                        code="audio.truncated", fix="Copy or export it again.")
-
-
-def _sound_blocks(sound, where: str) -> Iterator[np.ndarray]:
-    soundfile, count = _soundfile(), 0
-    while True:
-        try:
-            block = sound.read(sound.samplerate, dtype="float32", always_2d=True)
-        except soundfile.SoundFileError as error:
-            reason = str(error).removeprefix("Error : ").rstrip(".")
-            raise DataError(f"damaged after {count:,} samples: {reason}.", where=where, pos=f"sample {count}",
-                            code="audio.damaged", fix="Copy or export it again.") from error
-        if not len(block):
-            return
-        yield block
-        count += len(block)
-
-
 def _check_block(block: np.ndarray, first: int, where: str) -> None:
     peak = float(np.abs(block).max(initial=0.0))
     if peak <= LIMITS.sample_peak:  # false for NaN too
@@ -321,8 +249,13 @@ def _check_block(block: np.ndarray, first: int, where: str) -> None:
     index = first + int(np.flatnonzero(~(np.abs(block) <= LIMITS.sample_peak).all(axis=1))[0])
     value = block[index - first][~(np.abs(block[index - first]) <= LIMITS.sample_peak)][0]
     code = "audio.peak" if np.isfinite(value) else "audio.not_finite"
-    raise DataError(f"sample is {value:g}; finite samples up to {LIMITS.sample_peak:g} are read.", where=where,
-                    pos=f"sample {index}", code=code, fix="Export the recording again.")
+    raise DataError(
+        f"sample is {value:g}; finite samples up to {LIMITS.sample_peak:g} are read.",
+        where=where,
+        pos=f"sample {index}",
+        code=code,
+        fix="Export the recording again.",
+    )
 
 
 def _resampler(from_rate: int, to_rate: int):
@@ -335,26 +268,14 @@ def _resampler(from_rate: int, to_rate: int):
 
 def _bitrate_options(format: str, subtype: str, kbps: float) -> dict:
     """libsndfile takes a compression level 0..1 that is linear in the bit rate (measured with libsndfile 1.2.2)."""
-    low, high = (6.0, 256.0) if subtype == "OPUS" else (8.0, 160.0)
-    if subtype not in _RATES or not low <= kbps <= high:
-        raise UsageError(f"bit rate {kbps:g} kbit/s is not possible for {format}.", where="bitrate", code="audio.bitrate",
-                         fix=f"ogg and opus take 6 to 256, mp3 8 to 160; {format} {'has none' if subtype not in _RATES else ''}".strip() + ".")
+    ranges = {"OPUS": (6.0, 256.0), "MPEG_LAYER_III": (8.0, 160.0)}
+    low, high = ranges.get(subtype, (0.0, 0.0))
+    if not low <= kbps <= high or subtype not in ranges:
+        raise UsageError(
+            f"bit rate {kbps:g} kbit/s is not possible for {format}.",
+            where="bitrate",
+            code="audio.bitrate",
+            fix="ogg and opus take 6 to 256, mp3 8 to 160; flac, wav and pcm have none.",
+        )
     level = (high - kbps) / (high - low)
     return {"compression_level": level} | ({} if subtype == "OPUS" else {"bitrate_mode": "CONSTANT"})
-
-
-def _looks_like(magic: bytes) -> str:
-    known = {b"\x00\x00\x00": "MP4 or M4A", b"PK\x03": "a zip archive", b"%PDF": "PDF", b"\x1aE\xdf": "WebM or Matroska"}
-    for start, name in known.items():
-        if magic.startswith(start):
-            return f"it looks like {name}"
-    return f"it begins with {magic!r}"
-
-
-def _soundfile():
-    try:
-        import soundfile
-    except (ImportError, OSError) as error:
-        raise UnavailableError("soundfile is not installed, so only WAV can be read and written.", code="audio.soundfile",
-                               fix="pip install soundfile") from error
-    return soundfile

@@ -57,8 +57,13 @@ def read_header(file: BinaryIO, size: int, where: str) -> WavHeader:
     """
 
     def bad(what, pos, code):
-        return DataError(what, where=where, pos=f"byte {pos}", code=f"audio.header.{code}",
-                         fix="The file is damaged or cut short: export it again.")
+        return DataError(
+            what,
+            where=where,
+            pos=f"byte {pos}",
+            code=f"audio.header.{code}",
+            fix="The file is damaged or cut short: export it again.",
+        )
 
     file.seek(0)
     head = file.read(12)
@@ -102,8 +107,11 @@ def _format_chunk(body: bytes, offset: int, bad) -> tuple[int, int, int, int]:
     if not 1 <= channels <= LIMITS.channels:
         raise bad(f"{channels} channels; 1 to {LIMITS.channels} are read.", offset + 10, "channels")
     if not LIMITS.min_sample_rate <= sample_rate <= LIMITS.max_sample_rate:
-        raise bad(f"sample rate {sample_rate:,} Hz; {LIMITS.min_sample_rate:,} to {LIMITS.max_sample_rate:,} are read.",
-                  offset + 12, "sample_rate")
+        raise bad(
+            f"sample rate {sample_rate:,} Hz; {LIMITS.min_sample_rate:,} to {LIMITS.max_sample_rate:,} are read.",
+            offset + 12,
+            "sample_rate",
+        )
     if tag in (_PCM, _FLOAT):
         if (tag, bits) not in _DECODABLE:
             raise bad(f"{bits} bits a sample; 8, 16, 24, 32 or float 32, 64 are read.", offset + 22, "bits")
@@ -163,8 +171,25 @@ def wav_header(sample_rate: int, frames: int | None) -> bytes:
     """44 bytes before mono 16-bit samples; ``frames`` None for a pipe, whose sizes are then 0xFFFFFFFF."""
     data_bytes = _OPEN_END if frames is None else frames * 2
     if frames is not None and data_bytes > _OPEN_END - 36:
-        raise ResourceError(f"{frames:,} samples do not fit a WAV file (4 GiB).", code="audio.wav_size",
-                            fix="Write FLAC or Opus, or several files.")
+        raise ResourceError(
+            f"{frames:,} samples do not fit a WAV file (4 GiB).",
+            code="audio.wav_size",
+            fix="Write FLAC or Opus, or several files.",
+        )
     riff_bytes = _OPEN_END if frames is None else 36 + data_bytes
-    return struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", riff_bytes, b"WAVE", b"fmt ", 16, _PCM, 1, sample_rate,
-                       sample_rate * 2, 2, 16, b"data", data_bytes)
+    return struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        b"RIFF",
+        riff_bytes,
+        b"WAVE",
+        b"fmt ",
+        16,
+        _PCM,
+        1,
+        sample_rate,
+        sample_rate * 2,
+        2,
+        16,
+        b"data",
+        data_bytes,
+    )

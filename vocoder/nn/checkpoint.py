@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tts.base import strict_json
-from tts.base.errors import DataError, ModelError, ResourceError
+from tts.base.errors import DataError, ModelError, NoInputError, ResourceError
 from tts.base.files import atomic_write
 from tts.base.limits import LIMITS
 
@@ -45,13 +45,19 @@ def save_model(folder: str | Path, tensors: dict[str, torch.Tensor], config: dic
     if not isinstance(config.get("kind"), str):
         raise ModelError("a config names its kind.", where=folder, code="model.kind")
     kept = getattr(torch, dtype)
-    stored = {name: (t.detach().to("cpu", kept) if t.is_floating_point() else t.detach().cpu()).contiguous().clone()
-              for name, t in tensors.items()}
+    stored = {
+        name: (t.detach().to("cpu", kept) if t.is_floating_point() else t.detach().cpu()).contiguous().clone()
+        for name, t in tensors.items()
+    }
     _check_values(stored, str(folder / WEIGHTS), LIMITS.weight_magnitude)
     data = _serialise(stored, {"kind": config["kind"]})
     written = {key: value for key, value in config.items() if key not in ("format_version", "files", "model_id")}
-    written = {"kind": written.pop("kind"), "format_version": FORMAT_VERSION, **written,
-               "files": {WEIGHTS: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}}}
+    written = {
+        "kind": written.pop("kind"),
+        "format_version": FORMAT_VERSION,
+        **written,
+        "files": {WEIGHTS: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}},
+    }
     written["model_id"] = _model_id(written)
     folder.mkdir(parents=True, exist_ok=True)
     atomic_write(folder / WEIGHTS, data, force=True)
@@ -68,25 +74,39 @@ def load_config(folder: str | Path, expect_kind: str | None = None) -> dict:
     """
     path = Path(folder) / CONFIG
     if not path.is_file():
-        raise ModelError(f"no model here: {CONFIG} is missing.", where=folder, code="model.missing",
-                         fix="Give a folder with config.json and model.safetensors, or reinstall parlance-tts.")
+        raise ModelError(
+            f"no model here: {CONFIG} is missing.",
+            where=folder,
+            code="model.missing",
+            fix="Give a folder with config.json and model.safetensors, or reinstall parlance-tts.",
+        )
     try:
         config = strict_json.load(path)
     except DataError as error:
-        raise ModelError(f"damaged: {error.what}", where=path, pos=error.pos, code="model.config",
-                         fix="Copy the model again.") from error
+        raise ModelError(
+            f"damaged: {error.what}", where=path, pos=error.pos, code="model.config", fix="Copy the model again."
+        ) from error
     version = config.get("format_version") if isinstance(config, dict) else None
     if type(version) is not int or version < 1:
         raise ModelError("not a parlance model: no format_version.", where=path, code="model.config")
     if version > FORMAT_VERSION:
-        raise ModelError(f"has format {version}; this version reads up to {FORMAT_VERSION}.", where=path,
-                         code="model.newer", fix="Upgrade: pip install -U parlance-tts")
+        raise ModelError(
+            f"has format {version}; this version reads up to {FORMAT_VERSION}.",
+            where=path,
+            code="model.newer",
+            fix="Upgrade: pip install -U parlance-tts",
+        )
     if expect_kind is not None and config.get("kind") != expect_kind:
-        raise ModelError(f"is a model of kind {config.get('kind')!r}, {expect_kind!r} is needed here.", where=folder,
-                         code="model.kind")
+        raise ModelError(
+            f"is a model of kind {config.get('kind')!r}, {expect_kind!r} is needed here.", where=folder, code="model.kind"
+        )
     if config.get("model_id") != _model_id(config):
-        raise ModelError("was changed after it was saved: its model_id does not fit its content.", where=path,
-                         code="model.config_hash", fix="Copy the model again, or save it anew with save_model.")
+        raise ModelError(
+            "was changed after it was saved: its model_id does not fit its content.",
+            where=path,
+            code="model.config_hash",
+            fix="Copy the model again, or save it anew with save_model.",
+        )
     return config
 
 
@@ -125,11 +145,17 @@ def load_into(module: torch.nn.Module, tensors: dict[str, torch.Tensor], where: 
         faults.append(f"{_count(unknown, 'tensor')} unknown (first: {unknown[0]})")
     if reshaped:
         name = reshaped[0]
-        faults.append(f"{len(reshaped)} with a different shape: {name} is {list(tensors[name].shape)} in the file, "
-                      f"{list(own[name].shape)} in the model")
+        faults.append(
+            f"{len(reshaped)} with a different shape: {name} is {list(tensors[name].shape)} in the file, "
+            f"{list(own[name].shape)} in the model"
+        )
     if faults:
-        raise ModelError(f"does not fit config.json: {', '.join(faults)}.", where=where, code="model.tensors",
-                         fix="Was the model or its phone inventory changed after training?")
+        raise ModelError(
+            f"does not fit config.json: {', '.join(faults)}.",
+            where=where,
+            code="model.tensors",
+            fix="Was the model or its phone inventory changed after training?",
+        )
     module.load_state_dict(tensors)
 
 
@@ -142,7 +168,12 @@ def write_tensors(path: str | Path, tensors: dict[str, torch.Tensor], metadata: 
 def read_tensors(path: str | Path, max_bytes: int = LIMITS.model_bytes) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
     """(metadata, tensors) of one safetensors file, checked as in ``load_model`` but for hash and magnitude.
 
-    Floating tensors come as float32, all finite. Raises ModelError, or ResourceError above ``max_bytes``.
+    Floating tensors come as float32, all finite.
+
+    Raises:
+        NoInputError: The file is missing or unreadable.
+        ModelError: It is not a sound file.
+        ResourceError: It is larger than ``max_bytes``.
     """
     return _deserialise(_read(Path(path), max_bytes), str(path), float("inf"))
 
@@ -150,12 +181,21 @@ def read_tensors(path: str | Path, max_bytes: int = LIMITS.model_bytes) -> tuple
 def _read_verified(folder: str | Path, expect_kind: str | None) -> tuple[dict, bytes]:
     config = load_config(folder, expect_kind)
     path = Path(folder) / WEIGHTS
-    data = _read(path, LIMITS.model_bytes)
+    try:
+        data = _read(path, LIMITS.model_bytes)
+    except NoInputError as error:
+        raise ModelError(
+            f"half a model: {error.what}", where=path, code="model.missing", fix="Copy the model folder again."
+        ) from error
     files = config.get("files")
     entry = files.get(WEIGHTS) if isinstance(files, dict) else None
     if not isinstance(entry, dict) or hashlib.sha256(data).hexdigest() != entry.get("sha256"):
-        raise ModelError(f"does not match the sha256 in {CONFIG}: damaged, half saved, or from another model.", where=path,
-                         code="model.hash", fix="Copy the model folder again.")
+        raise ModelError(
+            f"does not match the sha256 in {CONFIG}: damaged, half saved, or from another model.",
+            where=path,
+            code="model.hash",
+            fix="Copy the model folder again.",
+        )
     return config, data
 
 
@@ -171,8 +211,9 @@ def _read(path: Path, max_bytes: int) -> bytes:
             data = file.read(max_bytes + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ModelError(f"cannot be read: {reason}.", where=path, code="model.missing",
-                         fix="Check the path; a model is a folder with config.json and model.safetensors.") from error
+        raise NoInputError(
+            f"cannot be read: {reason}.", where=path, code="model.unreadable", fix="Check the path and its permissions."
+        ) from error
     if len(data) > max_bytes:
         raise ResourceError(f"larger than {max_bytes:,} bytes.", where=path, code="model.size", limit=max_bytes)
     return data
@@ -186,8 +227,9 @@ def _deserialise(data: bytes, where: str, magnitude: float) -> tuple[dict[str, s
     try:
         tensors = load(data)
     except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
-        raise ModelError(f"not a sound safetensors file: {error}.", where=where, code="model.safetensors",
-                         fix="Copy the file again.") from error
+        raise ModelError(
+            f"not a sound safetensors file: {error}.", where=where, code="model.safetensors", fix="Copy the file again."
+        ) from error
     _check_values(tensors, where, magnitude)
     return metadata, {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
 
@@ -228,8 +270,12 @@ def _check_values(tensors: dict, where: str, magnitude: float) -> None:
         if tensor.is_floating_point() and tensor.numel():
             peak = float(tensor.float().abs().max())
             if not peak <= magnitude or peak == float("inf"):
-                raise ModelError(f"tensor {name} holds {peak:g}; weights are finite and at most {magnitude:g}.", where=where,
-                                 code="model.values", fix="Use another checkpoint: this training diverged.")
+                raise ModelError(
+                    f"tensor {name} holds {peak:g}; weights are finite and at most {magnitude:g}.",
+                    where=where,
+                    code="model.values",
+                    fix="Use another checkpoint: this training diverged.",
+                )
 
 
 def _model_id(config: dict) -> str:

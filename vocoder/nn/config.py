@@ -22,16 +22,24 @@ def from_dict(cls, data: dict, where: str = "config"):
         ModelError: A key that ``cls`` does not have, one that it needs, or a value of the wrong type.
     """
     if not isinstance(data, dict):
-        raise ModelError(f"{cls.__name__} is an object of named values, found {type(data).__name__}.", where=where,
-                         code="config.type")
+        raise ModelError(
+            f"{cls.__name__} is an object of named values, found {type(data).__name__}.", where=where, code="config.type"
+        )
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
     for key in data:
         if key not in fields:
             near = difflib.get_close_matches(str(key), fields, n=1, cutoff=0.5)
-            raise ModelError(f"{cls.__name__} has no key {key!r}.", where=where, code="config.unknown_key",
-                             fix=f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(fields)}.")
-    missing = [name for name, field in fields.items() if name not in data
-               and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING]
+            raise ModelError(
+                f"{cls.__name__} has no key {key!r}.",
+                where=where,
+                code="config.unknown_key",
+                fix=f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(fields)}.",
+            )
+    missing = [
+        name
+        for name, field in fields.items()
+        if name not in data and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    ]
     if missing:
         raise ModelError(f"{cls.__name__} needs {', '.join(missing)}.", where=where, code="config.missing_key")
     hints = typing.get_type_hints(cls)

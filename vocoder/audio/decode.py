@@ -1,0 +1,171 @@
+"""Opening audio with distrust: what a file holds, and its samples block by block.
+
+WAV is read by ``wavfile``; everything else goes through libsndfile, with the checks that it lacks around it.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from tts.base.errors import DataError, NoInputError, ResourceError, UnavailableError
+from tts.base.limits import LIMITS
+from vocoder.audio import wavfile
+
+Source = str | Path | bytes | BinaryIO
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a file says about itself; ``seconds`` is a claim for every format but WAV, and None when unknown."""
+
+    format: str  # "WAV", "FLAC", "OGG", "MP3", ...
+    subtype: str  # "PCM_16", "FLOAT", "OPUS", ...
+    sample_rate: int  # Hz
+    channels: int
+    frames: int | None
+
+    @property
+    def seconds(self) -> float | None:
+        return None if self.frames is None else self.frames / self.sample_rate
+
+
+@contextmanager
+def opened(source: Source) -> Iterator[tuple[BinaryIO, int, str]]:
+    """A seekable file, the bytes it really has, and its name; pipes and objects are read into memory, bounded."""
+    limit = LIMITS.audio_file_bytes
+    if isinstance(source, (str, os.PathLike)):
+        where = os.fspath(source)
+        try:
+            file = open(source, "rb")  # noqa: SIM115 - closed below
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise NoInputError(
+                f"cannot be read: {reason}.", where=where, code="audio.unreadable", fix="Check the path and its permissions."
+            ) from error
+    else:
+        where = "<bytes>" if isinstance(source, (bytes, bytearray, memoryview)) else getattr(source, "name", "<file>")
+        file = io.BytesIO(source) if where == "<bytes>" else io.BytesIO(source.read(limit + 1))
+    with file:
+        try:
+            regular = isinstance(file, io.BytesIO) or stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            opened = file if regular else io.BytesIO(file.read(limit + 1))
+            size = opened.seek(0, io.SEEK_END)
+        except OSError as error:
+            raise NoInputError(f"cannot be read: {error.strerror}.", where=where, code="audio.unreadable") from error
+        if size > limit:
+            raise ResourceError(
+                f"larger than {limit:,} bytes.",
+                where=where,
+                code="audio.file_size",
+                limit=limit,
+                fix="Cut it, or store it as FLAC.",
+            )
+        if size == 0:
+            raise DataError("the file is empty.", where=where, code="audio.empty", fix="Record or export it again.")
+        yield opened, size, str(where)
+
+
+@contextmanager
+def decoder(file: BinaryIO, size: int, where: str) -> Iterator[tuple[AudioInfo, Iterator[np.ndarray]]]:
+    """What the file holds, and its samples as blocks [frames, channels] of at most a second."""
+    file.seek(0)
+    magic = file.read(4)
+    if magic in (b"RIFF", b"RF64"):
+        header = wavfile.read_header(file, size, where)
+        if header.decodable:
+            subtype = "FLOAT" if header.format_tag == 3 else f"PCM_{header.bits}"
+            info = AudioInfo("WAV", subtype, header.sample_rate, header.channels, header.frames)
+            yield info, wavfile.blocks(file, header)
+            return
+    if magic == b"OggS":
+        _check_ogg_end(file, size, where)
+    soundfile = import_soundfile()
+    file.seek(0)
+    try:
+        sound = soundfile.SoundFile(file)
+    except (soundfile.SoundFileError, TypeError, OSError) as error:
+        raise DataError(
+            f"not an audio file that can be read ({_looks_like(magic)}).",
+            where=where,
+            code="audio.format",
+            fix="Give WAV, FLAC, Ogg (Opus, Vorbis), MP3 or AIFF.",
+        ) from error
+    with sound:
+        if not 1 <= sound.channels <= LIMITS.channels:
+            raise DataError(
+                f"{sound.channels} channels; 1 to {LIMITS.channels} are read.", where=where, code="audio.header.channels"
+            )
+        if not LIMITS.min_sample_rate <= sound.samplerate <= LIMITS.max_sample_rate:
+            raise DataError(
+                f"sample rate {sound.samplerate:,} Hz; {LIMITS.min_sample_rate:,} to {LIMITS.max_sample_rate:,} are read.",
+                where=where,
+                code="audio.header.sample_rate",
+            )
+        frames = sound.frames if 0 < sound.frames < 2**62 else None
+        yield AudioInfo(sound.format, sound.subtype, sound.samplerate, sound.channels, frames), _sound_blocks(sound, where)
+
+
+def _check_ogg_end(file: BinaryIO, size: int, where: str) -> None:
+    """The last Ogg page is whole and marked as the end; libsndfile takes a cut stream for a shorter one."""
+    file.seek(max(0, size - 2 * 65_307))  # the largest page has 65,307 bytes
+    tail = file.read()
+    page = tail[tail.rfind(b"OggS") :]
+    segments = page[26] if len(page) > 26 else 255
+    length = 27 + segments + sum(page[27 : 27 + segments])
+    if len(page) < length or not page[5] & 4:
+        raise DataError(
+            "the Ogg stream has no end: the file was cut short.",
+            where=where,
+            pos=f"byte {size - len(page)}",
+            code="audio.truncated",
+            fix="Copy or export it again.",
+        )
+
+
+def _sound_blocks(sound, where: str) -> Iterator[np.ndarray]:
+    soundfile, count = import_soundfile(), 0
+    while True:
+        try:
+            block = sound.read(sound.samplerate, dtype="float32", always_2d=True)
+        except soundfile.SoundFileError as error:
+            reason = str(error).removeprefix("Error : ").rstrip(".")
+            raise DataError(
+                f"damaged after {count:,} samples: {reason}.",
+                where=where,
+                pos=f"sample {count}",
+                code="audio.damaged",
+                fix="Copy or export it again.",
+            ) from error
+        if not len(block):
+            return
+        yield block
+        count += len(block)
+
+
+def _looks_like(magic: bytes) -> str:
+    known = {b"\x00\x00\x00": "MP4 or M4A", b"PK\x03": "a zip archive", b"%PDF": "PDF", b"\x1aE\xdf": "WebM or Matroska"}
+    for start, name in known.items():
+        if magic.startswith(start):
+            return f"it looks like {name}"
+    return f"it begins with {magic!r}"
+
+
+def import_soundfile():
+    try:
+        import soundfile
+    except (ImportError, OSError) as error:
+        raise UnavailableError(
+            "soundfile is not installed, so only WAV can be read and written.",
+            code="audio.soundfile",
+            fix="pip install soundfile",
+        ) from error
+    return soundfile
