@@ -136,8 +136,9 @@ def parse_ipa(text: str, language: str | Language, from_espeak: bool = False) ->
             reader.stress = 0 if tonal else _STRESS[char]
         elif char in _LENGTH or (char == ":" and reader.phones and from_espeak):
             reader.lengthen()
-        elif char.isdigit() and char.isascii() and tonal:
-            reader.tone(min(int(char), 7))
+        elif char in "0123456789" and (tonal or from_espeak):
+            if tonal:  # elsewhere a mnemonic of espeak that says nothing
+                reader.tone(min(int(char), 7))
         elif match := _TONE_LETTERS.match(text, place):
             if language.tag == "cmn" and match[0] in _MANDARIN_CONTOURS:
                 reader.tone(_MANDARIN_CONTOURS[match[0]])

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from functools import cache
 from itertools import chain
 
 _VOWELS = frozenset("iyɨʉɯuɪʏᵻʊeøɘɵɤoəɚɛœɜɝɞʌɔæɐaɶɑɒ")
 _GAP = 0.7
+_BAND = 24  # phonemes the clause may run ahead of its words
 
 
 def _bare(phoneme: str) -> str:
     return phoneme.strip("ˈˌː")
 
 
+@cache
 def _cost(one: str, other: str) -> float:
     """0 for the same phoneme, more for others; a vowel never stands for a consonant (two gaps cost less)."""
     one, other = _bare(one), _bare(other)
@@ -23,20 +27,30 @@ def _cost(one: str, other: str) -> float:
 
 
 def _owners(expected: list[tuple[str, int]], heard: list[str]) -> list[int]:
-    """Word number of each heard phoneme: edit distance with the expected phonemes of the words."""
+    """Word number of each heard phoneme: edit distance with the expected phonemes of the words, near the diagonal."""
     rows, columns = len(expected) + 1, len(heard) + 1
-    best = [[_GAP * (i + j) for j in range(columns)] for i in range(rows)]
-    for i in range(1, rows):
-        for j in range(1, columns):
-            best[i][j] = min(best[i - 1][j - 1] + _cost(expected[i - 1][0], heard[j - 1]),
-                             best[i - 1][j] + _GAP, best[i][j - 1] + _GAP)
+    reach = _BAND + abs(rows - columns)
+    lows = [max(0, i * columns // rows - reach) for i in range(rows)]
+    best: list[list[float]] = []
+
+    def at(i: int, j: int) -> float:
+        place = j - lows[i] if i >= 0 else -1
+        return best[i][place] if 0 <= place < len(best[i]) else math.inf
+
+    for i in range(rows):
+        row: list[float] = []
+        best.append(row)
+        for j in range(lows[i], min(columns, i * columns // rows + reach + 1)):
+            same = at(i - 1, j - 1) + _cost(expected[i - 1][0], heard[j - 1]) if i and j else math.inf
+            row.append(min(same, at(i - 1, j) + _GAP, at(i, j - 1) + _GAP) if i or j else 0.0)
     owners = [-1] * len(heard)
     i, j = rows - 1, columns - 1
     while j > 0:
-        if i > 0 and best[i][j] == best[i - 1][j - 1] + _cost(expected[i - 1][0], heard[j - 1]):
+        here = at(i, j)
+        if i > 0 and here == at(i - 1, j - 1) + _cost(expected[i - 1][0], heard[j - 1]):
             i, j = i - 1, j - 1
             owners[j] = expected[i][1]
-        elif i > 0 and best[i][j] == best[i - 1][j] + _GAP:
+        elif i > 0 and here == at(i - 1, j) + _GAP:
             i -= 1
         else:  # an inserted sound (liaison) belongs to the word before it
             j -= 1
