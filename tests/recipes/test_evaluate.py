@@ -313,6 +313,38 @@ def test_command_line_repeats_the_run_with_relative_paths(tmp_path, monkeypatch)
     assert command.command_line(context) == "python -m recipes evaluate vocoder --speech s --corpus one --vocoder v=m"
 
 
+def test_vocoder_command_writes_its_table(tmp_path, monkeypatch):
+    pytest.importorskip("pesq")
+    pytest.importorskip("pystoi")
+    from vocoder.api import Vocoder
+
+    class Buzz:
+        def decode(self, mel, f0):
+            assert mel.shape == (len(f0), 100)
+            return 0.01 * np.sin(np.arange(320 * len(mel), dtype=np.float32))
+
+    write_corpus(
+        tmp_path,
+        [
+            ("k0", "one", "test", "anna", "de", 1.2),
+            ("k1", "one", "test", "bert", "de", 1.2),
+            ("k2", "one", "train", "bert", "de", 1.2),
+        ],
+    )
+    monkeypatch.setattr(Vocoder, "load", lambda folder=None: Buzz())
+    results = tmp_path / "RESULTS.md"
+    done = CliRunner().invoke(
+        command.evaluate,
+        ["vocoder", "--speech", str(tmp_path), "--vocoder", "other=x", "--out", str(tmp_path / "out"), "--results", str(results)],
+    )
+    assert done.exit_code == 0, done.output
+    table = strict_json.load(tmp_path / "out" / "vocoder.json")
+    pesq = {row["system"]: row["PESQ wb"]["value"] for row in table["rows"]}
+    assert list(pesq) == ["house", "other", "WORLD", "Griffin-Lim"] and pesq["Griffin-Lim"] > pesq["house"] == pesq["other"]
+    assert {clip["clip"] for clip in table["clips"]} == {"k0"}  # bert was heard in training
+    assert "| Griffin-Lim | 1 |" in results.read_text()
+
+
 def test_help_loads_nothing_heavy():
     assert CliRunner().invoke(command.evaluate, ["naturalness", "--help"]).exit_code == 0
     script = "import recipes.evaluate.command, sys; print({'torch', 'librosa', 'numba'} & set(sys.modules))"
