@@ -90,8 +90,8 @@ def run(plan: Plan) -> list[int]:
     if failed:
         log = plan.of(plan.log, failed[0])
         tail = "\n".join(Path(log).read_text(encoding="utf-8", errors="replace").splitlines()[-SHOWN_LINES:])
-        raise PartialError(f"{len(failed)} of {len(chosen)} jobs failed ({' '.join(map(str, failed[:20]))}); the end of {log}:\n"
-                           f"{tail}\n", code="run.failed", fix="Run again with --pick failed to repeat only these.")
+        raise PartialError(f"{len(failed)} of {len(chosen)} jobs failed: {' '.join(map(str, failed[:20]))}.", where=log,
+                           value=tail, code="run.failed", fix=f"Its log ends:\n{tail}\nRepeat only these with --pick failed.")
     return chosen
 
 

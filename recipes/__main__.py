@@ -1,0 +1,79 @@
+"""``python -m recipes STAGE …``: every stage of a recipe, each usable alone. Heavy imports happen inside the stages."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import signal
+import sys
+import traceback
+
+import click
+
+from tts.base.errors import TtsError
+
+STAGES = {
+    "data": ("recipes.stages.data", "data", "Stage 1: data directories of a published corpus."),
+    "mini-corpus": ("recipes.stages.data", "mini_corpus", "Make a small corpus in seconds."),
+    "validate": ("recipes.stages.data", "validate", "Stage 2: list every fault of data directories."),
+    "features": ("recipes.stages.data", "features", "Stage 3: audio, mel, pitch and phones into the feature store."),
+    "train-aligner": ("recipes.stages.training", "train_aligner", "Stage 4: train the aligner."),
+    "align": ("recipes.stages.training", "align", "Stage 4: durations of every utterance, misfits dropped."),
+    "train-vocoder": ("recipes.stages.training", "train_vocoder", "Stage 5: train the vocoder."),
+    "train-acoustic": ("recipes.stages.training", "train_acoustic", "Stage 5: train an acoustic model."),
+    "export": ("recipes.stages.training", "export", "Stage 6: a training folder's best weights as a model folder."),
+    "synthesise": ("recipes.stages.speak", "synthesise", "Stage 7: speak the test sentences."),
+    "evaluate": ("recipes.evaluate.command", "evaluate", "Stage 8: measure, and write RESULTS.md."),
+    "pack": ("recipes.stages.packing", "pack", "A corpus with its features in one small file."),
+    "unpack": ("recipes.stages.packing", "unpack", "The feature store of a packed corpus."),
+    "run": ("recipes.stages.packing", "run", "Parallel jobs with a log each, as Kaldi's run.pl."),
+}
+
+
+class Stages(click.Group):
+    """Imports a stage's module when the stage is asked for."""
+
+    def list_commands(self, context):
+        return list(STAGES)
+
+    def get_command(self, context, name):
+        if name not in STAGES:
+            near = difflib.get_close_matches(name, STAGES, n=1)
+            context.fail(f"no stage {name!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
+        module, attribute, _ = STAGES[name]
+        return getattr(importlib.import_module(module), attribute)
+
+    def format_commands(self, context, formatter):
+        with formatter.section("Stages"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in STAGES.items()])
+
+
+@click.group(cls=Stages, context_settings={"help_option_names": ["-h", "--help"],
+             "token_normalize_func": lambda name: name.replace("_", "-")},
+             epilog="Example:  python -m recipes validate data/train data/dev --audio")  # fmt: skip
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(debug):
+    """From a corpus to a trained voice, stage by stage. egs/*/*/run.sh calls these in order."""
+
+
+def run(args: list[str]) -> int:
+    """One command line; returns the exit code. Errors are one message on stderr."""
+    try:
+        return cli.main(args, prog_name="python -m recipes", standalone_mode=False) or 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except TtsError as error:
+        if "--debug" in args:
+            traceback.print_exc()
+        click.echo(f"recipes: {error}", err=True)
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that temporary files go
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""The command lines of the stages: parse, call one function of recipes, print one line."""
