@@ -114,12 +114,13 @@ def espeak() -> Finding:
 
 
 def models() -> Iterator[Finding]:
-    """Every installed model: its hashes hold."""
-    from tts.registry import HOUSE, installed
+    """Every model of the packages and of the user's cache: its hashes hold."""
+    from tts.registry import HOUSE, installed, shipped
     from vocoder.nn.checkpoint import verify_model
 
-    found = installed()
-    if not found:
+    ours = shipped()
+    found = ours | {name: folder for name, folder in installed().items() if folder not in ours.values()}
+    if not ours:
         yield Finding("models", False, f"no model in {HOUSE}", f"pip install --force-reinstall {DISTRIBUTION}")
     for name, folder in found.items():
         try:

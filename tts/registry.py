@@ -28,6 +28,13 @@ def installed() -> dict[str, Path]:
     return found
 
 
+def shipped() -> dict[str, Path]:
+    """Name -> folder of every model in the packages, of all kinds; named like ``vocoder/house``."""
+    root = HOUSE.parents[1]
+    configs = (path for package in ("tts", "vocoder", "codec") for path in sorted((root / package / "assets").glob("*/config.json")))
+    return {f"{path.parents[2].name}/{path.parent.name}": path.parent for path in configs}
+
+
 def model_folder(name: str | Path) -> Path:
     """The folder of a model given by name (``fs2``, ``vocoder``) or by path.
 
@@ -75,7 +82,7 @@ def trained_languages(model: str | Path | None = None) -> list[dict]:
     from vocoder.nn.checkpoint import load_config
 
     folder = default_acoustic() if model is None else model_folder(model)
-    minutes = {resolve(tag).tag: float(value) for tag, value in load_config(folder).get("languages", {}).items()}
+    minutes = {resolve(tag).tag: float(value) for tag, value in load_config(folder).get("minutes", {}).items()}
     rows = [
         {"language": each.tag, "name": each.name, "minutes": minutes.get(each.tag, 0.0)} for each in languages() if each.voice
     ]

@@ -54,7 +54,7 @@ def test_languages_come_from_the_model_and_the_frontend(tts, tmp_path):
 
     from vocoder.nn.checkpoint import save_model
 
-    save_model(tmp_path / "m", {"a": torch.zeros(1)}, {"kind": "acoustic", "languages": {"de": 103.0, "en-us": 272.2}}, "")
+    save_model(tmp_path / "m", {"a": torch.zeros(1)}, {"kind": "acoustic", "minutes": {"de": 103.0, "en-us": 272.2}}, "")
     rows = tts("languages", "--model", str(tmp_path / "m"), "--json").json
     assert [(row["language"], row["minutes"]) for row in rows] == [("en-us", 272.2), ("de", 103.0)]
     every = tts("languages", "--model", str(tmp_path / "m"), "--all", "--json").json
