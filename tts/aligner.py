@@ -22,11 +22,12 @@ from torch import Tensor
 
 from tts.base.errors import DataError
 from vocoder.audio.frames import N_MELS
-from vocoder.kernels.monotonic_align import monotonic_align
+from vocoder.kernels.monotonic_align import minimal_frames, monotonic_align
 from vocoder.nn.convnext import ConvNeXtBlock
 from vocoder.nn.masks import length_mask
 
 N_MARKS = 7  # ids below are padding, silence, word boundary and punctuation: they may take no frame
+SHORTEST_PAUSE = 4  # frames (53 ms); a shorter one inside an utterance is given to the phones beside it
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,22 @@ def beta_binomial_log_prior(n_tokens: int, n_frames: int, width: float = 1.0) ->
     g = torch.lgamma
     choose = g(top + 1) - g(n + 1) - g(top - n + 1)
     return (choose + g(n + a) + g(top - n + b) - g(top + a + b) + g(a + b) - g(a) - g(b)).float()
+
+
+def alignment_prior(mel: Tensor, ids: Tensor) -> Tensor:
+    """[T, N] log prior of one utterance: the soft diagonal, and pauses only where it is quiet.
+
+    A frame counts as loud above a third of the way from the utterance's quietest to its loudest level (5th and 95th
+    percentile of the mean log-mel); there, silence, word boundaries and punctuation are held to be e^-8 as likely.
+
+    Args:
+        mel: [T, 100]; ids: [N] base symbol ids.
+    """
+    prior = beta_binomial_log_prior(len(ids), len(mel)).clamp(min=-20)
+    level = mel.float().mean(-1)
+    low, high = level.quantile(0.05), level.quantile(0.95)
+    loud = level > low + (high - low) / 3
+    return prior - 8.0 * (loud[:, None] & may_be_silent(ids)[None]).float()
 
 
 def forward_sum_loss(log_attention: Tensor, text_lengths: Tensor, frame_lengths: Tensor) -> Tensor:
@@ -205,16 +222,21 @@ class Aligner:
     def align_mel(self, mel: Tensor, ids) -> tuple[np.ndarray, float]:
         ids = torch.as_tensor(np.asarray(ids, dtype=np.int64))[None]
         n_frames = torch.tensor([mel.shape[0]])
-        if mel.shape[0] < int((~may_be_silent(ids)).sum()):
+        if mel.shape[0] < int(minimal_frames(torch.tensor([ids.shape[1]]), may_be_silent(ids))):
             raise DataError(
                 f"{mel.shape[0]} frames of audio cannot hold {ids.shape[1]} phones.",
                 fix="Is this the text of this recording?",
                 code="align.too_short",
             )
         hidden = self.model.encode(mel[None].float(), torch.ones(1, mel.shape[0], dtype=torch.bool))
-        prior = beta_binomial_log_prior(ids.shape[1], mel.shape[0])[None]
+        prior = alignment_prior(mel, ids[0])[None]
         log_p = self.model.log_attention(hidden, ids, torch.ones_like(ids, dtype=torch.bool), prior)
-        durations = monotonic_align(log_p, torch.tensor([ids.shape[1]]), n_frames, may_be_silent(ids))
+        n_tokens = torch.tensor([ids.shape[1]])
+        durations = monotonic_align(log_p, n_tokens, n_frames, may_be_silent(ids))
+        fleeting = may_be_silent(ids) & (durations < SHORTEST_PAUSE)  # a stop's closure, not a pause
+        fleeting[:, [0, -1]] = False
+        log_p = log_p.masked_fill(fleeting[:, None], -1e4)
+        durations = monotonic_align(log_p, n_tokens, n_frames, may_be_silent(ids))
         token = token_of_frame(durations, mel.shape[0])
         surety = log_p[0].gather(1, token[0][:, None]).mean()
         return durations[0].numpy(), float(surety)

@@ -1,0 +1,38 @@
+"""Acoustic models. One interface: ``loss(batch)`` for training; ``variance.plan`` and ``infer`` for speech."""
+
+from __future__ import annotations
+
+
+def load_acoustic(folder):
+    """(model, config) of an acoustic model folder of any kind.
+
+    Raises:
+        ModelError, NoInputError: the folder is no acoustic model, or damaged.
+    """
+    from frontend import inventory
+    from tts.base.errors import ModelError
+    from vocoder.nn.checkpoint import load_into, load_model
+    from vocoder.nn.config import from_dict
+
+    config, tensors = load_model(folder, "acoustic")
+    if config["inventory"] != inventory.digest(config["model"]["variance"]["text"]["n_symbols"]):
+        raise ModelError("the model was trained with another phone inventory.", where=folder, code="model.inventory")
+    model_class, config_class = model_classes(config["architecture"])
+    model = model_class(from_dict(config_class, config["model"], str(folder)))
+    load_into(model, tensors, str(folder))
+    return model.eval(), config
+
+
+def model_classes(architecture: str):
+    """Model and config class of "fs2" or "flow"."""
+    from tts.base.errors import ModelError
+
+    if architecture == "fs2":
+        from tts.models.fs2 import Fs2, Fs2Config
+
+        return Fs2, Fs2Config
+    if architecture == "flow":
+        from tts.models.flow import Flow, FlowConfig
+
+        return Flow, FlowConfig
+    raise ModelError(f"architecture {architecture!r} is unknown.", fix="Known: fs2, flow. A newer parlance may know it.")

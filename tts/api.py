@@ -1,0 +1,294 @@
+"""The synthesiser: text in, speech out; clause by clause, so that a stream, a batch and one call give the same samples.
+
+    text ──frontend──▶ clauses of phones ──plan──▶ durations, pitch, energy ──acoustic──▶ mel, F0 ──vocoder──▶ samples
+
+Noise is keyed by (seed, clause), never drawn from a global generator; every clause is computed alone, whatever
+surrounds it. So the same text, voice and seed give the same samples on the same machine.
+"""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tts import registry
+from tts.base.errors import ModelError, UnavailableError, UsageError
+from tts.speech import Span, Speech, join
+from tts.voice import Voice, VoiceInfo
+from vocoder.audio.frames import SAMPLE_RATE, frames_to_seconds
+
+SENTENCE_PAUSE, PARAGRAPH_PAUSE = 0.15, 0.45  # seconds added after a sentence and a paragraph, at rate 1
+FADE = 120  # samples of fade at both ends of a clause
+
+
+@dataclass(frozen=True)
+class Controls:
+    """How to speak. Validated here, for Python, command line and server alike."""
+
+    rate: float = 1.0  # speaking rate: 2 is twice as fast
+    pitch_st: float = 0.0  # semitones
+    energy_db: float = 0.0
+
+    def __post_init__(self):
+        for name, low, high in (("rate", 0.25, 4.0), ("pitch_st", -12.0, 12.0), ("energy_db", -12.0, 12.0)):
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and low <= value <= high):
+                raise UsageError(f"{name} is {value!r}; it goes from {low} to {high}.", where=name, code=f"controls.{name}")
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A text as it will be spoken: clauses of phones, each with durations, pitch and energy. Editable by ``replace``."""
+
+    analysis: object  # frontend.Analysis
+    clauses: tuple  # frontend.Phones
+    prosody: tuple  # tts.models.variance.PhonePlan, one a clause
+    voice: Voice
+    seed: int
+    rate: float = 1.0
+    steps: int | None = None
+    guidance: float | None = None
+
+
+class Synthesizer:
+    """Speaks text. Weights are loaded at first use; one object may be used for any number of texts.
+
+    Args:
+        model: "fs2", "flow" or a model folder; the house default when None.
+        threads: torch's thread count for this process; left alone when None.
+
+    >>> from tts.api import Synthesizer
+    >>> speech = Synthesizer().synth("Hello.", language="en")
+    >>> speech.sample_rate
+    24000
+    """
+
+    def __init__(self, model: str | Path | None = None, threads: int | None = None):
+        self.folder = registry.default_acoustic() if model is None else registry.model_folder(model)
+        self.threads = threads
+        self._acoustic = self._vocoder = self._config = None
+
+    def synth(self, text: str, **request) -> Speech:
+        """Speak a text.
+
+        Args:
+            text: Any text up to 1 MiB.
+            voice: Name of a house voice, or a :class:`tts.voice.Voice`; the language's first voice when None.
+            language: Tag such as "de"; "auto" detects it.
+            controls: :class:`Controls`.
+            phonemes: The text is IPA, words between spaces.
+            lexicon: A :class:`frontend.Lexicon`, or the path of its TSV file.
+            seed: Of every random choice.
+            steps, guidance: Of the ``flow`` model's solver; the model's defaults when None.
+
+        Raises:
+            TtsError: see ``tts.base.errors``; nothing else is raised for bad input.
+        """
+        started = time.perf_counter()
+        chunks, first = [], None
+        for chunk in self.stream(text, **request):
+            first = first or time.perf_counter() - started
+            chunks.append(chunk)
+        seconds = sum(chunk.duration for chunk in chunks)
+        wall = time.perf_counter() - started
+        return join(chunks, {"wall_s": wall, "first_audio_s": first, "rtf": wall / max(seconds, 1e-9)})
+
+    def stream(self, text: str, **request) -> Iterator[Speech]:
+        """The same samples as :meth:`synth`, a clause at a time as soon as each is ready."""
+        plan = self.plan_clauses(text, **request)
+        for i in range(len(plan.clauses)):
+            yield self._speak(plan, i)
+
+    def batch(self, items: Iterable[str | dict], **request) -> Iterator[Speech]:
+        """Speak many texts in order. An item is a text, or a dict with ``text`` and arguments of :meth:`synth`."""
+        for item in items:
+            own = {"text": item} if isinstance(item, str) else dict(item)
+            yield self.synth(**{**request, **own})
+
+    def plan(self, text: str, **request) -> Plan:
+        """What :meth:`synth` would speak, before it does: for a look, or to edit durations and pitch."""
+        plan = self.plan_clauses(text, **request)
+        return replace(plan, prosody=tuple(self._prosody(plan, i) for i in range(len(plan.clauses))))
+
+    def render(self, plan: Plan) -> Speech:
+        """Speak a plan."""
+        return join([self._speak(plan, i) for i in range(len(plan.clauses))], {})
+
+    def plan_clauses(
+        self,
+        text: str,
+        *,
+        voice: str | Voice | None = None,
+        language: str = "auto",
+        controls: Controls = Controls(),
+        phonemes: bool = False,
+        lexicon=None,
+        seed: int = 0,
+        steps: int | None = None,
+        guidance: float | None = None,
+    ) -> Plan:
+        """Clauses and voice of a request; prosody follows clause by clause."""
+        import frontend
+
+        if isinstance(lexicon, str | Path):
+            lexicon = frontend.Lexicon.load(lexicon)
+        analysis = frontend.analyze(text, language, lexicon=lexicon, phonemes=phonemes)
+        if not isinstance(voice, Voice):
+            voice = self.voice(voice, analysis.language)
+        self._load()
+        tensors = self._voice_tensors(voice)
+        prosody = tuple((controls, tensors) for _ in analysis.clauses)
+        return Plan(analysis, analysis.clauses, prosody, voice, int(seed), controls.rate, steps, guidance)
+
+    def voices(self) -> list[VoiceInfo]:
+        """The voices of this model, most minutes first within a language."""
+        names = {field for field in VoiceInfo.__dataclass_fields__}
+        found = [Voice.load(path) for path in sorted((self.folder / "voices").glob("*.safetensors"))]
+        rows = [VoiceInfo(**{k: getattr(voice, k) for k in names}) for voice in found]
+        return sorted(rows, key=lambda row: (row.language, -row.minutes, row.name))
+
+    def voice(self, name: str | None, language: str = "en-us") -> Voice:
+        """A house voice by name; None takes the first of the language, or of all when the language has none."""
+        folder = self.folder / "voices"
+        if name is None:
+            rows = self.voices()
+            if not rows:
+                raise UnavailableError("this model has no voices.", where=folder, code="voice.none")
+            of_language = [row for row in rows if row.language == language]
+            name = (of_language or sorted(rows, key=lambda row: -row.minutes))[0].name
+        names = [path.stem for path in folder.glob("*.safetensors")]
+        if name not in names:
+            near = difflib.get_close_matches(str(name), names, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Voices: {', '.join(sorted(names))}."
+            raise UnavailableError(f"voice {str(name)!r} does not exist.", where="voice", fix=hint, code="voice.unknown")
+        return Voice.load(folder / f"{name}.safetensors")
+
+    def warm(self) -> None:
+        """Load weights and start the phonemiser now rather than at the first text."""
+        from frontend import g2p
+
+        g2p.warm()
+        self._load()
+
+    def _load(self) -> None:
+        if self._acoustic is not None:
+            return
+        import torch
+
+        from tts.models import load_acoustic
+        from vocoder.api import Vocoder
+
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        self._acoustic, self._config = load_acoustic(self.folder)
+        vocoder = self.folder / "vocoder"  # a model may bring its own; else the house vocoder
+        self._vocoder = Vocoder.load(vocoder if vocoder.is_dir() else None)
+
+    def _voice_tensors(self, voice: Voice):
+        import torch
+
+        from tts.models.reference import reference_crop
+        from tts.models.variance import VoiceTensors
+
+        if voice.style is not None and voice.model_id != self._config["model_id"]:
+            raise ModelError(
+                f"voice {voice.name!r} belongs to model {voice.model_id}; loaded is {self._config['model_id']}.",
+                fix="Make the voice again from its recording, or pass the model it was made for with --model.",
+                code="voice.model",
+            )
+        with torch.inference_mode():
+            mel = torch.from_numpy(voice.reference)
+            tensors = self._acoustic.variance.voice(mel if voice.style is None else reference_crop(mel))
+            if voice.style is not None:
+                tensors = VoiceTensors(torch.from_numpy(voice.style), tensors.tokens)
+        return tensors
+
+    def _prosody(self, plan: Plan, i: int):
+        """The phone plan of a clause: predicted now, unless it was planned (and perhaps edited) before."""
+        import torch
+
+        if not isinstance(plan.prosody[i], tuple):
+            return plan.prosody[i]
+        controls, tensors = plan.prosody[i]
+        with torch.inference_mode():
+            return self._acoustic.variance.plan(plan.clauses[i], tensors, **asdict(controls))
+
+    def _speak(self, plan: Plan, i: int) -> Speech:
+        clause, phone_plan = plan.clauses[i], self._prosody(plan, i)
+        tensors = plan.prosody[i][1] if isinstance(plan.prosody[i], tuple) else self._voice_tensors(plan.voice)
+        mel, f0 = self._acoustic.infer(
+            clause, tensors, phone_plan, steps=plan.steps, guidance=plan.guidance, noise=(plan.seed, i)
+        )
+        wav = self._vocoder.decode(mel.numpy(), f0.numpy(), seed=plan.seed, stream=("vocoder", i))
+        wav = np.clip(faded(wav), -1.0, 1.0)
+        last = i == len(plan.clauses) - 1
+        pause = clause.pause_after + (0.0 if last else gap(clause) / plan.rate)
+        silence = np.zeros(round(pause * SAMPLE_RATE), dtype=np.float32)
+        words, phones = timings(clause, phone_plan.durations)
+        span = (int(clause.spans[:, 0].min()), int(clause.spans[:, 1].max()))
+        return Speech(
+            samples=np.concatenate([wav, silence]),
+            text=plan.analysis.text,
+            language=plan.analysis.language,
+            voice=plan.voice.name,
+            seed=plan.seed,
+            words=words,
+            phones=phones,
+            chunks=(Span(clause.normalized.strip(), 0.0, len(wav) / SAMPLE_RATE, span),),
+            notes=plan.analysis.notes,
+            prosody=(phone_plan,),
+        )
+
+
+def gap(clause) -> float:
+    """Seconds of silence to add after a clause that is not the last: none inside a sentence."""
+    if clause.paragraph_end:
+        return PARAGRAPH_PAUSE
+    from frontend.inventory import symbol_to_id
+
+    ends = {symbol_to_id(mark) for mark in ".?!"}
+    return SENTENCE_PAUSE if any(int(i) in ends for i in clause.ids[-2:]) else 0.0
+
+
+def faded(wav: np.ndarray) -> np.ndarray:
+    """A few milliseconds of fade at both ends, so that clauses join without a click."""
+    n = min(FADE, len(wav) // 2)
+    ramp = np.linspace(0, 1, n, dtype=np.float32)
+    wav = wav.copy()
+    wav[:n] *= ramp
+    wav[len(wav) - n :] *= ramp[::-1]
+    return wav
+
+
+def timings(clause, durations: np.ndarray) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
+    """Times of words and phones (pauses without frames left out) from frame counts."""
+    from frontend.inventory import id_to_symbol
+
+    ends = np.concatenate([[0], np.cumsum(durations)])
+    phones = tuple(
+        Span(id_to_symbol(int(clause.ids[n])), frames_to_seconds(ends[n]), frames_to_seconds(ends[n + 1]), _pair(clause.spans[n]))
+        for n in range(len(clause.ids))
+        if durations[n] > 0
+    )
+    words = tuple(
+        Span(
+            word.text,
+            frames_to_seconds(ends[word.first_phone]),
+            frames_to_seconds(ends[word.last_phone]),
+            (word.start, word.end),
+        )
+        for word in clause.words
+        if word.last_phone > word.first_phone
+    )
+    return words, phones
+
+
+def _pair(span) -> tuple[int, int]:
+    return int(span[0]), int(span[1])
+
+

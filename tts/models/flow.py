@@ -1,0 +1,173 @@
+"""``flow``: conditional flow matching over mel and F0, with the same text half as ``fs2``.
+
+The decoder learns the velocity that carries noise (t = 0) to speech features (t = 1) along straight lines:
+x_t = (1 - (1 - s) t) x_0 + t x_1, target x_1 - (1 - s) x_0. Synthesis integrates it by Euler or midpoint steps, with
+classifier-free guidance.
+
+Source: flow matching with the optimal-transport path as in Voicebox (arXiv 2306.15687) §3 and Matcha-TTS
+(arXiv 2309.03199); one of the backbones that LanStyleTTS (arXiv 2504.08274) leaves open.
+Differs: F0 and voicing are two more channels beside the mel; a regression of the mean mel starts the decoder off.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+from tts.base.errors import ModelError
+from tts.base.rng import normal
+from tts.models.fs2 import MEL_CENTRE, MEL_SCALE, to_hz
+from tts.models.variance import (
+    PITCH_CENTRE,
+    PITCH_SCALE,
+    PhonePlan,
+    VarianceAdaptor,
+    VarianceConfig,
+    VoiceTensors,
+    band_mask,
+)
+from vocoder.audio.frames import N_MELS
+from vocoder.nn.attention import CrossAttention
+from vocoder.nn.convnext import ConvNeXtBlock
+from vocoder.nn.masks import length_mask
+
+SOLVERS = ("euler", "midpoint")
+N_CHANNELS = N_MELS + 2  # mel, F0 beside the phone's pitch, voicing (-1 or 1)
+
+
+@dataclass(frozen=True)
+class FlowConfig:
+    variance: VarianceConfig
+    dim: int = 256
+    hidden: int = 768
+    n_blocks: int = 8
+    time_dim: int = 64  # sinusoidal features of t
+    sigma_min: float = 1e-4
+    dropout: float = 0.05
+    drop_condition: float = 0.1  # share of utterances trained without text and voice, for guidance
+    solver: str = "midpoint"
+    steps: int = 4  # default of synthesis; midpoint evaluates twice a step
+    guidance: float = 0.7
+    temperature: float = 0.8  # scale of the initial noise
+
+    def __post_init__(self):
+        if self.solver not in SOLVERS:
+            raise ModelError(f"solver {self.solver!r} is unknown.", fix=f"Known: {', '.join(SOLVERS)}.")
+
+
+class Flow(nn.Module):
+    kind = "flow"
+
+    def __init__(self, config: FlowConfig):
+        super().__init__()
+        self.config = config
+        variance, style_dim = config.variance, config.variance.reference.style_dim
+        self.variance = VarianceAdaptor(variance)
+        self.mean = nn.Linear(variance.decoder_dim, N_CHANNELS)
+        self.embed = nn.Linear(2 * N_CHANNELS + variance.decoder_dim, config.dim)
+        self.time = nn.Sequential(nn.Linear(config.time_dim, style_dim), nn.GELU(), nn.Linear(style_dim, style_dim))
+        self.attend = CrossAttention(config.dim, variance.reference.dim)
+        self.blocks = nn.ModuleList(
+            ConvNeXtBlock(config.dim, config.hidden, 0.3, cond_dim=style_dim, dropout=config.dropout)
+            for _ in range(config.n_blocks)
+        )
+        self.norm = nn.LayerNorm(config.dim)
+        self.out = nn.Linear(config.dim, N_CHANNELS)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def velocity(self, x, t, conditions, mean, mask, cond, tokens) -> Tensor:
+        """x [B, T, 102] at time t [B] -> d x / d t [B, T, 102]."""
+        real = mask[..., None].float()
+        cond = cond + self.time(time_features(t, self.config.time_dim))
+        y = self.embed(torch.cat([x, mean, conditions], dim=-1))
+        for i, block in enumerate(self.blocks):
+            if i == 2:
+                y = self.attend(y, tokens)
+            y = block(y, real, cond)
+        return self.out(self.norm(y)).float()
+
+    def loss(self, batch: dict) -> dict[str, Tensor]:
+        """Named losses of a batch of ``recipes.train.acoustic.collate``; they are summed."""
+        conditions, pitch, cond, tokens, losses = self.variance.training_pass(batch)
+        mask = length_mask(batch["frame_lengths"], batch["mel"].shape[1])
+        target = self.features(batch, pitch)
+        weight = mask[..., None] * torch.cat(
+            [
+                band_mask(batch["bandwidth"]).expand(-1, mask.shape[1], -1),
+                batch["voiced"][..., None],
+                torch.ones_like(target[..., :1]),
+            ],
+            dim=-1,
+        )
+        mean = self.mean(conditions).float()
+        losses["mean"] = ((mean - target).abs() * weight).sum() / weight.sum()
+        size = len(target)
+        keep = (torch.rand(size, device=target.device) >= self.config.drop_condition).float()
+        conditions, mean = conditions * keep[:, None, None], mean.detach() * keep[:, None, None]
+        cond, tokens = cond * keep[:, None], tokens * keep[:, None, None]
+        t = torch.rand(size, device=target.device)
+        noise, s = torch.randn_like(target), self.config.sigma_min
+        x = (1 - (1 - s) * t[:, None, None]) * noise + t[:, None, None] * target
+        velocity = self.velocity(x, t, conditions, mean, mask, cond, tokens)
+        error = (velocity - (target - (1 - s) * noise)).square()
+        losses["flow"] = (error * weight).sum() / weight.sum()
+        return losses
+
+    def features(self, batch: dict, pitch: Tensor) -> Tensor:
+        """Target of the flow, about unit variance: [B, T, 102]."""
+        mel = (batch["mel"] - MEL_CENTRE) / MEL_SCALE
+        f0 = ((batch["log_f0"] - PITCH_CENTRE) / PITCH_SCALE - pitch) * 4
+        return torch.cat([mel, f0[..., None], batch["voiced"][..., None] * 2 - 1], dim=-1)
+
+    @torch.inference_mode()
+    def infer(self, phones, voice: VoiceTensors, plan: PhonePlan, *, steps=None, guidance=None, noise=(0, 0)):
+        """Mel [T, 100] and F0 [T] (Hz, 0 = unvoiced) of one clause; ``noise`` = (seed, clause) decides all chance."""
+        conditions, pitch, cond, tokens = self.variance.planned_conditions(phones, voice, plan)
+        mask = torch.ones(conditions.shape[:2], dtype=torch.bool)
+        seed, clause = noise
+        x = torch.from_numpy(normal(seed, ("flow", clause), (1, mask.shape[1], N_CHANNELS))) * self.config.temperature
+        mean = self.mean(conditions).float()
+        x = self.solve(x, (conditions, mean, mask, cond, tokens), steps or self.config.steps, guidance)
+        mel = x[..., :N_MELS] * MEL_SCALE + MEL_CENTRE
+        return mel[0], to_hz(pitch + x[..., N_MELS] / 4, x[..., N_MELS + 1] > 0)[0]
+
+    def solve(self, x: Tensor, given: tuple, steps: int, guidance: float | None = None, solver: str | None = None) -> Tensor:
+        """Integrate from noise x [B, T, 102] at t = 0 to t = 1 in equal steps."""
+        guidance = self.config.guidance if guidance is None else guidance
+        h = 1.0 / steps
+        for i in range(steps):
+            v = self.guided(x, i * h, given, guidance)
+            if (solver or self.config.solver) == "midpoint":
+                v = self.guided(x + h / 2 * v, (i + 0.5) * h, given, guidance)
+            x = x + h * v
+        return x
+
+    def guided(self, x: Tensor, t: float, given: tuple, guidance: float) -> Tensor:
+        """(1 + a) v(conditions) - a v(nothing): classifier-free guidance as in Voicebox §3.4."""
+        conditions, mean, mask, cond, tokens = given
+        time = torch.full((len(x),), float(t), device=x.device)
+        v = self.velocity(x, time, conditions, mean, mask, cond, tokens)
+        if guidance == 0:
+            return v
+        nothing = [torch.zeros_like(a) for a in (conditions, mean)]
+        free = self.velocity(x, time, *nothing, mask, torch.zeros_like(cond), torch.zeros_like(tokens))
+        return (1 + guidance) * v - guidance * free
+
+    def decode(self, conditions: Tensor, mask: Tensor, cond: Tensor, tokens: Tensor):
+        """As ``Fs2.decode``, by integration from torch's noise: mel [B, T, 100], F0 residual, voicing [B, T]."""
+        x = torch.randn(*mask.shape, N_CHANNELS, device=conditions.device) * self.config.temperature
+        mean = self.mean(conditions).float()
+        x = self.solve(x, (conditions, mean, mask, cond, tokens), self.config.steps)
+        return x[..., :N_MELS] * MEL_SCALE + MEL_CENTRE, x[..., N_MELS] / 4, x[..., N_MELS + 1]
+
+
+def time_features(t: Tensor, dim: int) -> Tensor:
+    """Sinusoidal features of t in [0, 1]: [B] -> [B, dim]."""
+    frequencies = torch.exp(-math.log(1000.0) * torch.arange(dim // 2, device=t.device) / (dim // 2))
+    angles = 1000.0 * t[:, None] * frequencies
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)

@@ -1,0 +1,125 @@
+"""The result of synthesis: samples with the times of words and phones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from tts.base.errors import DataError
+from vocoder.audio.frames import SAMPLE_RATE
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of sound and what it says."""
+
+    label: str
+    start: float  # seconds
+    end: float
+    source: tuple[int, int] | None = None  # code points of the raw text, half open
+
+
+@dataclass(frozen=True, eq=False)
+class Speech:
+    """Speech, mono float32 in [-1, 1], with timings. ``speech.save("hello.wav")`` writes it."""
+
+    samples: np.ndarray  # float32 [S]
+    text: str
+    language: str
+    voice: str
+    seed: int
+    words: tuple[Span, ...] = ()
+    phones: tuple[Span, ...] = ()
+    chunks: tuple[Span, ...] = ()  # clauses
+    notes: tuple = ()  # frontend.Note: what was dropped, mapped or doubted
+    prosody: tuple = ()  # tts.models.variance.PhonePlan of each clause
+    metrics: dict = field(default_factory=dict)
+    sample_rate: int = SAMPLE_RATE
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return len(self.samples) / self.sample_rate
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return np.array(self.samples, dtype=dtype)
+
+    def save(self, path, format: str | None = None, bitrate: float | None = None, force: bool = False) -> None:
+        """Write an audio file; the format follows the ending when none is given."""
+        from vocoder.audio.io import write_audio
+
+        write_audio(path, self.samples, self.sample_rate, format, bitrate, force)
+
+    def to_srt(self, level: str = "chunk") -> str:
+        """SubRip subtitles, one a clause (or a word: ``level="word"``)."""
+        blocks = [
+            f"{i}\n{_clock(s.start, ',')} --> {_clock(s.end, ',')}\n{s.label}\n"
+            for i, s in enumerate(self._level(level), start=1)
+        ]
+        return "\n".join(blocks)
+
+    def to_vtt(self, level: str = "chunk") -> str:
+        """WebVTT subtitles."""
+        blocks = [f"{_clock(s.start, '.')} --> {_clock(s.end, '.')}\n{s.label}\n" for s in self._level(level)]
+        return "WEBVTT\n\n" + "\n".join(blocks)
+
+    def to_dict(self) -> dict:
+        """Everything but the samples, for JSON."""
+
+        def rows(spans):
+            return [
+                {"label": s.label, "start": round(s.start, 4), "end": round(s.end, 4), "source": s.source} for s in spans
+            ]
+
+        return {
+            "text": self.text,
+            "language": self.language,
+            "voice": self.voice,
+            "seed": self.seed,
+            "sample_rate": self.sample_rate,
+            "duration": round(self.duration, 4),
+            "words": rows(self.words),
+            "phones": rows(self.phones),
+            "chunks": rows(self.chunks),
+            "notes": [vars(note) for note in self.notes],
+            "metrics": {k: round(v, 4) for k, v in self.metrics.items()},
+        }
+
+    def _repr_html_(self) -> str:
+        import base64
+
+        from vocoder.audio.io import encode_audio
+
+        data = base64.b64encode(encode_audio(self.samples, self.sample_rate, "wav")).decode()
+        return f'<audio controls src="data:audio/wav;base64,{data}"></audio>'
+
+    def _level(self, level: str) -> tuple[Span, ...]:
+        if level not in ("chunk", "word"):
+            raise DataError(f"subtitles come by 'chunk' or by 'word', not by {level!r}.", where="level")
+        return self.chunks if level == "chunk" else self.words
+
+
+def join(chunks: list[Speech], metrics: dict) -> Speech:
+    """One Speech from the chunks of a stream; times move with the samples."""
+    first, offset, parts = chunks[0], 0.0, {"words": [], "phones": [], "chunks": []}
+    for chunk in chunks:
+        for name, spans in parts.items():
+            spans += [replace(s, start=s.start + offset, end=s.end + offset) for s in getattr(chunk, name)]
+        offset += chunk.duration
+    return replace(
+        first,
+        samples=np.concatenate([chunk.samples for chunk in chunks]),
+        prosody=tuple(plan for chunk in chunks for plan in chunk.prosody),
+        metrics=metrics,
+        **{name: tuple(spans) for name, spans in parts.items()},
+    )
+
+
+def _clock(seconds: float, comma: str) -> str:
+    milliseconds = round(seconds * 1000)
+    hours, rest = divmod(milliseconds, 3_600_000)
+    minutes, rest = divmod(rest, 60_000)
+    whole, fraction = divmod(rest, 1000)
+    return f"{hours:02}:{minutes:02}:{whole:02}{comma}{fraction:03}"

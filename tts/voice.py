@@ -1,0 +1,159 @@
+"""Voices: a short reference of a person's speech, and for house voices a style vector averaged over many clips.
+
+A voice is one small safetensors file. A cloned voice holds only its reference, so that every model can speak with
+it; a style vector belongs to the model that made it, and any other model refuses it by name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from tts.base.errors import DataError, ModelError, NotPermittedError
+
+LONGEST_REFERENCE = 900  # frames (12 s) kept of a reference
+SHORTEST_REFERENCE = 1.0  # seconds
+MAX_BYTES = 4 * 2**20
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True, eq=False)
+class Voice:
+    """Who speaks."""
+
+    name: str
+    reference: np.ndarray  # float32 [T, 100] log-mel of the person's speech
+    style: np.ndarray | None = None  # float32 [style_dim], made by the model ``model_id``
+    model_id: str | None = None
+    language: str = ""
+    gender: str = "u"
+    corpus: str = ""
+    licence: str = ""
+    minutes: float = 0.0  # of this voice in the training data
+    consent: dict = field(default_factory=dict)
+    source_sha256: str = ""
+
+    @classmethod
+    def from_audio(cls, paths, *, consent=None, name: str | None = None, language: str = "") -> Voice:
+        """A voice from one or several recordings.
+
+        Args:
+            paths: Audio file or files of one person; 3 to 15 seconds serve best.
+            consent: Who agreed, how and when; a sentence or a dict. Required: a voice is personal data.
+            name: Name of the voice; the first file's name when None.
+            language: Tag of the language spoken, if known.
+
+        Raises:
+            NotPermittedError: No consent is given.
+            DataError: A file is not audio, silent, or shorter than a second.
+        """
+        from vocoder.audio.io import check_speech, read_audio
+        from vocoder.audio.mel import log_mel
+
+        paths = [paths] if isinstance(paths, str | Path) else list(paths)
+        if not consent:
+            raise NotPermittedError(
+                "cloning a voice needs the consent of the person who speaks.",
+                where=paths[0] if paths else None,
+                fix='Say who agreed, how and when: consent="Jane Doe; in writing; 2026-11-01".',
+                code="consent.missing",
+            )
+        if not paths:
+            raise DataError("a voice needs at least one recording.", where="paths", code="voice.no_audio")
+        digest, mels = hashlib.sha256(), []
+        for path in paths:
+            wav = read_audio(path, max_seconds=120)
+            check_speech(wav, 24_000, SHORTEST_REFERENCE, str(path))
+            wav = to_level(trim_silence(wav))
+            digest.update(wav.tobytes())
+            mels.append(log_mel(wav))
+        mel = np.concatenate(mels)
+        start = max(0, (len(mel) - LONGEST_REFERENCE) // 2)
+        record = {"kind": "asserted", "statement": consent} if isinstance(consent, str) else dict(consent)
+        stem = re.sub(r"[^a-z0-9_-]+", "-", Path(paths[0]).stem.lower()).strip("-_") or "voice"
+        return cls(
+            name=name or stem[:64],
+            reference=mel[start : start + LONGEST_REFERENCE],
+            language=language,
+            consent=record,
+            source_sha256=digest.hexdigest(),
+        )
+
+    def save(self, path, force: bool = False) -> None:
+        """Write the voice as one safetensors file."""
+        import torch
+
+        from vocoder.nn.checkpoint import write_tensors
+
+        if not _NAME.fullmatch(self.name):
+            raise DataError(f"{self.name!r} is no voice name.", where="name", fix="Use a-z, 0-9, - and _; at most 64.")
+        tensors = {"reference": torch.from_numpy(self.reference.astype(np.float16))}
+        if self.style is not None:
+            tensors["style"] = torch.from_numpy(self.style.astype(np.float32))
+        facts = {k: getattr(self, k) for k in _FACTS}
+        write_tensors(path, tensors, {"parlance_voice": json.dumps({"format": 1, **facts})}, force)
+
+    @classmethod
+    def load(cls, path) -> Voice:
+        """Read a voice file.
+
+        Raises:
+            NoInputError, ModelError: the file is missing, damaged, or of a newer format.
+        """
+        from vocoder.nn.checkpoint import read_tensors
+
+        metadata, tensors = read_tensors(path, MAX_BYTES)
+        try:
+            facts = json.loads(metadata["parlance_voice"])
+            reference = tensors["reference"].float().numpy()
+            known = {k: facts[k] for k in _FACTS}
+        except (KeyError, ValueError) as error:
+            raise ModelError("this is not a voice file.", where=path, code="voice.format") from error
+        if facts.get("format") != 1:
+            raise ModelError(f"voice format {facts.get('format')!r} is newer than this parlance.", where=path, fix="Upgrade.")
+        if reference.ndim != 2 or reference.shape[1] != 100 or len(reference) == 0:
+            raise ModelError(f"the reference has shape {reference.shape}, not [T, 100].", where=path, code="voice.format")
+        style = tensors["style"].float().numpy() if "style" in tensors else None
+        return cls(reference=reference, style=style, **known)
+
+
+_FACTS = ("name", "model_id", "language", "gender", "corpus", "licence", "minutes", "consent", "source_sha256")
+
+
+@dataclass(frozen=True)
+class VoiceInfo:
+    """A row of ``tts voices``."""
+
+    name: str
+    language: str
+    gender: str
+    corpus: str
+    licence: str
+    minutes: float
+
+
+def trim_silence(wav: np.ndarray, keep_seconds: float = 0.1, below_db: float = 40.0) -> np.ndarray:
+    """Cut silence at both ends: 20 ms blocks more than ``below_db`` under the loudest; keep a little."""
+    block = 480
+    n = len(wav) // block
+    if n < 2:
+        return wav
+    level = np.sqrt(np.mean(wav[: n * block].reshape(n, block) ** 2, axis=1) + 1e-12)
+    loud = np.flatnonzero(level > level.max() * 10 ** (-below_db / 20))
+    margin = int(keep_seconds * 24_000)
+    return wav[max(0, loud[0] * block - margin) : (loud[-1] + 1) * block + margin]
+
+
+def to_level(wav: np.ndarray, dbfs: float = -23.0) -> np.ndarray:
+    """Bring active speech (blocks within 30 dB of the loudest) to the level that the models were trained at."""
+    block = 480
+    n = max(1, len(wav) // block)
+    power = np.mean(np.resize(wav, n * block).reshape(n, block) ** 2, axis=1)
+    active = power[power > power.max() * 1e-3].mean()
+    gain = 10 ** (dbfs / 20) / np.sqrt(max(active, 1e-10))
+    return (wav * min(gain, 0.99 / max(np.abs(wav).max(), 1e-6))).astype(np.float32)
