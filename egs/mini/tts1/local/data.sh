@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Makes the corpus in downloads/, then data/{train,dev,test}.
+set -euo pipefail
+
+data=data
+per_voice=12    # sentences a speaker and language
+help_message="Usage: local/data.sh [--data DIR] [--per-voice N]"
+. ./path.sh
+. ./parse_options.sh
+
+"$PYTHON" -m recipes mini-corpus --out downloads --per-voice "$per_voice"
+"$PYTHON" -m recipes data speech --root downloads --out "$data"

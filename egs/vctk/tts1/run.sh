@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# VCTK: 109 English speakers of many accents.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+./tts.sh --acoustic flow "$@"
