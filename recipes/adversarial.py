@@ -45,11 +45,10 @@ class ResolutionDiscriminator(nn.Module):
     def __init__(self, n_fft: int, width: int):
         super().__init__()
         self.n_fft = n_fft
-        strides = [(1, 1), (1, 2), (1, 2), (1, 2)]
         channels = [3, width, width, width, width]
         self.convs = nn.ModuleList(
-            weight_norm(nn.Conv2d(a, b, (3, 9) if i < 3 else (3, 3), s, padding=(1, 4) if i < 3 else (1, 1)))
-            for i, (a, b, s) in enumerate(zip(channels[:-1], channels[1:], strides, strict=True))
+            weight_norm(nn.Conv2d(a, b, (3, 9), (1, 2), padding=(1, 4)))
+            for a, b in zip(channels[:-1], channels[1:], strict=True)
         )
         self.out = weight_norm(nn.Conv2d(width, 1, (3, 3), padding=(1, 1)))
 

@@ -1,4 +1,4 @@
-"""Stage 6, export: EMA weights of a training folder -> a model folder with config and card."""
+"""Stage 6, export: EMA weights of a training folder -> a model folder with config, card and, for acoustic models, voices."""
 
 from __future__ import annotations
 
@@ -6,10 +6,19 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from safetensors.torch import load_file
+import numpy as np
 
 from tts.base.errors import NoInputError
-from vocoder.nn.checkpoint import save_model
+from tts.base.files import atomic_write
+
+VOICE_CLIPS = 40  # clips whose style vectors are averaged into a voice
+
+
+def record_model(exp, kind: str, config, architecture: str | None = None) -> None:
+    """Leave in a training folder what :func:`export` must know of the model trained there."""
+    facts = {"kind": kind, "model": asdict(config), **({"architecture": architecture} if architecture else {})}
+    Path(exp).mkdir(parents=True, exist_ok=True)
+    atomic_write(Path(exp) / "model.json", json.dumps(facts, indent=1) + "\n", force=True)
 
 
 def newest(exp) -> Path:
@@ -20,38 +29,113 @@ def newest(exp) -> Path:
     return folders[-1]
 
 
-def export(exp, out, kind: str, model_config, extra: dict, card: str, drop=()) -> dict:
-    """Write a model folder from the newest checkpoint; returns the config as written.
+def export(exp, dump, out, *, dtype: str = "float16", voices_from_minutes: float = 15.0) -> dict:
+    """Write a model folder from the newest checkpoint of a training folder; returns the config as written.
 
     Args:
         exp: Training folder.
+        dump: Feature store that it was trained on.
         out: Model folder to write.
-        kind: "aligner", "acoustic" or "vocoder".
-        model_config: The model's config dataclass.
-        extra: More entries of config.json (languages, minutes, phone inventory).
-        card: Text of the card; ``{step}`` is filled in.
-        drop: Prefixes of tensors that synthesis does not need.
+        dtype: Of the stored weights.
+        voices_from_minutes: Acoustic models get a voice of every speaker with at least so many minutes.
     """
-    folder = newest(exp)
-    step = json.loads((folder / "state.json").read_text())["step"]
-    tensors = {k: v for k, v in load_file(folder / "ema.safetensors").items() if not k.startswith(tuple(drop) or ("\0",))}
-    config = {"kind": kind, "model": asdict(model_config), "steps": step, **extra}
-    return save_model(out, tensors, config, card.replace("{step}", str(step)))
+    from safetensors.torch import load_file
+
+    from frontend import inventory
+    from vocoder.nn.checkpoint import save_model
+
+    checkpoint, facts = newest(exp), json.loads((Path(exp) / "model.json").read_text())
+    step = json.loads((checkpoint / "state.json").read_text())["step"]
+    heard = corpus_facts(dump)
+    config = {"kind": facts["kind"], "model": facts["model"], "steps": step, **heard}
+    if "architecture" in facts:
+        config["architecture"] = facts["architecture"]
+    if facts["kind"] == "acoustic":
+        config["inventory"] = inventory.digest(facts["model"]["variance"]["text"]["n_symbols"])
+    if facts["kind"] == "aligner":
+        config["inventory"] = inventory.digest(facts["model"]["n_symbols"])
+    written = save_model(out, load_file(checkpoint / "ema.safetensors"), config, card(facts, step, heard), dtype)
+    if facts["kind"] == "acoustic":
+        write_voices(out, dump, voices_from_minutes)
+    return written
 
 
 def corpus_facts(dump) -> dict:
-    """What a model was trained on: minutes by language and by corpus, and the phone inventory's digest."""
-    from frontend import inventory
+    """What a model heard: minutes by language and by corpus."""
     from recipes.batch import Corpus
     from vocoder.audio.frames import FRAME_RATE
 
     corpus = Corpus(Path(dump) / "train")
-    minutes: dict[str, dict[str, float]] = {"language": {}, "corpus": {}}
+    languages: dict[str, float] = {}
+    corpora: dict[str, float] = {}
     for row in corpus.utterances.values():
-        for group, name in (("language", row.language), ("corpus", row.corpus)):
-            minutes[group][name] = minutes[group].get(name, 0.0) + corpus.frames(row.key) / FRAME_RATE / 60
+        minutes = corpus.frames(row.key) / FRAME_RATE / 60
+        languages[row.language] = languages.get(row.language, 0.0) + minutes
+        corpora[row.corpus] = corpora.get(row.corpus, 0.0) + minutes
     return {
-        "minutes": {k: round(v, 1) for k, v in sorted(minutes["language"].items())},
-        "corpora": {k: round(v, 1) for k, v in sorted(minutes["corpus"].items())},
-        "inventory": inventory.digest(),
+        "languages": {k: round(v, 1) for k, v in sorted(languages.items())},
+        "corpora": {k: round(v, 1) for k, v in sorted(corpora.items())},
     }
+
+
+def card(facts: dict, step: int, heard: dict) -> str:
+    """Text of card.md."""
+    name = facts.get("architecture") or facts["kind"]
+    lines = [
+        f"# {name}",
+        "",
+        f"A {facts['kind']} model of parlance, trained for {step:,} steps by `python -m recipes`.",
+        "",
+        "Minutes of speech by language: " + ", ".join(f"{k} {v:g}" for k, v in heard["languages"].items()) + ".",
+        "Minutes by corpus: " + ", ".join(f"{k} {v:g}" for k, v in heard["corpora"].items()) + ".",
+        "Sources and licences of the corpora: ATTRIBUTION.md of the distribution. Figures: egs/house/RESULTS.md.",
+        "",
+        "Meant for speech synthesis and research; a cloned voice needs the consent of its speaker.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def write_voices(folder, dump, from_minutes: float) -> list[str]:
+    """A voice file of every speaker with enough speech: mean style over clips, and the most typical clip as reference."""
+    import torch
+
+    from recipes.batch import Corpus
+    from recipes.corpora.speech import LICENCES
+    from tts.models import load_acoustic
+    from tts.voice import Voice
+    from vocoder.audio.frames import FRAME_RATE
+
+    model, config = load_acoustic(folder)
+    corpus = Corpus(Path(dump) / "train")
+    speakers: dict[str, list[str]] = {}
+    for key in corpus.keys:
+        speakers.setdefault(corpus.utterances[key].speaker, []).append(key)
+    (Path(folder) / "voices").mkdir(exist_ok=True)
+    names = []
+    for speaker, keys in sorted(speakers.items()):
+        minutes = sum(corpus.frames(key) for key in keys) / FRAME_RATE / 60
+        if minutes < from_minutes:
+            continue
+        clips = [key for key in keys if 150 <= corpus.frames(key) <= 600] or keys
+        clips = clips[:: max(1, len(clips) // VOICE_CLIPS)][:VOICE_CLIPS]
+        with torch.inference_mode():
+            mels = [torch.from_numpy(np.asarray(corpus.get("mel", key), dtype=np.float32)) for key in clips]
+            styles = torch.stack([model.variance.voice(mel).style for mel in mels])
+        mean = styles.mean(0)
+        typical = int((styles - mean).square().sum(1).argmin())
+        row = corpus.utterances[keys[0]]
+        voice = Voice(
+            name=speaker.lower(),
+            reference=mels[typical].numpy(),
+            style=mean.numpy(),
+            model_id=config["model_id"],
+            language=row.language,
+            gender=row.gender,
+            corpus=row.corpus,
+            licence=LICENCES.get(row.corpus, ""),
+            minutes=round(minutes, 1),
+            consent={"kind": "dataset_licence", "corpus": row.corpus},
+        )
+        voice.save(Path(folder) / "voices" / f"{voice.name}.safetensors", force=True)
+        names.append(voice.name)
+    return names

@@ -16,6 +16,17 @@ from recipes.corpora import Corpus, read_lines
 from recipes.datadir import Utterance
 from tts.base.errors import DataError
 
+LICENCES = {
+    "en_kathleen": "CC0-1.0",
+    "de_kerstin": "CC0-1.0",
+    "nl_nathalie": "CC0-1.0",
+    "nl_flemishguy": "CC0-1.0",
+    "en_arctic": "CMU ARCTIC (free for any purpose, keep the notice)",
+    "fr_fleurs": "public domain (LibriVox)",
+    "zh_aishell": "Apache-2.0",
+    "en_librispeech": "CC-BY-4.0",
+    "ml_smc": "CC-BY-SA-3.0",
+}
 COLUMNS = ["id", "path", "split", "speaker", "gender", "lang", "bandwidth_hz", "seconds", "text"]
 SHARE_ALIKE = ("ml_smc",)
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from recipes.batch import Corpus, FrameBatches, lengths, pad
+from recipes.export import record_model
 from recipes.train.loop import Player, Task, TrainConfig, train
 from tts.models.fs2 import Fs2, Fs2Config
 from tts.models.text import TextConfig
@@ -181,6 +182,7 @@ def main(
     net = build(model, dump, overrides)
     if warm_start:
         take_over(net, warm_start)
+    record_model(exp, "acoustic", net.config, net.kind)
     job = AcousticTraining(dump, net, task, config.seed)
     return train(job, config, exp, minutes=minutes, device=device, max_steps=max_steps)[1]
 

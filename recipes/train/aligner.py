@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from recipes.batch import Corpus, FrameBatches, lengths, pad
+from recipes.export import record_model
 from recipes.train.loop import Player, Task, TrainConfig, train
 from tts.aligner import (
     N_MARKS,
@@ -111,5 +112,6 @@ def main(
 
     model = model or AlignerConfig(n_symbols=inventory.size())
     config = config or TrainConfig(learning_rate=1e-3, warmup_steps=200)
+    record_model(exp, "aligner", model)
     job = AlignerTraining(dump, model, task, config.seed)
     return train(job, config, exp, minutes=minutes, device=device, max_steps=max_steps)[1]

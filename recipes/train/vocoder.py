@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from recipes.adversarial import Discriminators, discriminator_loss, feature_loss, generator_loss
+from recipes.export import record_model
 from recipes.losses import multi_scale_mel_loss
 from recipes.store import Store
 from recipes.train.loop import Player, Task, TrainConfig, train
@@ -81,18 +82,17 @@ class VocoderTraining(Task):
 
     def discriminate(self, batch: dict, step: int, scratch: dict) -> dict[str, Tensor]:
         real, fake = self.run(batch, step, scratch)
-        logits, _ = self.discriminators(torch.cat([real, fake.detach()]))
+        logits, features = self.discriminators(torch.cat([real, fake.detach()]))
+        scratch["real_features"] = [[f.detach().chunk(2)[0] for f in maps] for maps in features]
         return {"d": discriminator_loss([x.chunk(2)[0] for x in logits], [x.chunk(2)[1] for x in logits])}
 
     def generate(self, batch: dict, step: int, scratch: dict) -> dict[str, Tensor]:
         real, fake = self.run(batch, step, scratch)
         losses = {"mel": self.task.mel_weight * multi_scale_mel_loss(real, fake)}
         if step >= self.task.adversarial_from:
-            with torch.no_grad():
-                _, real_features = self.discriminators(real)
             logits, fake_features = self.discriminators(fake)
             losses["adversarial"] = generator_loss(logits)
-            losses["features"] = self.task.feature_weight * feature_loss(real_features, fake_features)
+            losses["features"] = self.task.feature_weight * feature_loss(scratch["real_features"], fake_features)
         return losses
 
     def validate(self, model, step: int) -> dict[str, float]:
@@ -157,5 +157,6 @@ def main(
 ) -> int:
     """Train, resume or fine-tune; returns the step reached."""
     config = config or TrainConfig(learning_rate=5e-4, betas=(0.8, 0.99), warmup_steps=200, clip=1.0)
+    record_model(exp, "vocoder", model)
     job = VocoderTraining(dump, model, task, config.seed, mels)
     return train(job, config, exp, minutes=minutes, device=device, max_steps=max_steps)[1]
