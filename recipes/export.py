@@ -73,7 +73,7 @@ def corpus_facts(dump) -> dict:
         languages[row.language] = languages.get(row.language, 0.0) + minutes
         corpora[row.corpus] = corpora.get(row.corpus, 0.0) + minutes
     return {
-        "languages": {k: round(v, 1) for k, v in sorted(languages.items())},
+        "minutes": {k: round(v, 1) for k, v in sorted(languages.items())},
         "corpora": {k: round(v, 1) for k, v in sorted(corpora.items())},
     }
 
@@ -86,7 +86,7 @@ def card(facts: dict, step: int, heard: dict) -> str:
         "",
         f"A {facts['kind']} model of parlance, trained for {step:,} steps by `python -m recipes`.",
         "",
-        "Minutes of speech by language: " + ", ".join(f"{k} {v:g}" for k, v in heard["languages"].items()) + ".",
+        "Minutes of speech by language: " + ", ".join(f"{k} {v:g}" for k, v in heard["minutes"].items()) + ".",
         "Minutes by corpus: " + ", ".join(f"{k} {v:g}" for k, v in heard["corpora"].items()) + ".",
         "Sources and licences of the corpora: ATTRIBUTION.md of the distribution. Figures: egs/house/RESULTS.md.",
         "",

@@ -89,6 +89,7 @@ class Synthesizer:
         Raises:
             TtsError: see ``tts.base.errors``; nothing else is raised for bad input.
         """
+        self._load()
         started = time.perf_counter()
         chunks, first = [], None
         for chunk in self.stream(text, **request):

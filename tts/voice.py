@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
+from tts.base import strict_json
 from tts.base.errors import DataError, ModelError, NotPermittedError
+from tts.base.limits import LIMITS
+from vocoder.audio.frames import N_MELS, SAMPLE_RATE
 
 LONGEST_REFERENCE = 900  # frames (12 s) kept of a reference
-SHORTEST_REFERENCE = 1.0  # seconds
-MAX_BYTES = 4 * 2**20
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -67,8 +68,8 @@ class Voice:
             raise DataError("a voice needs at least one recording.", where="paths", code="voice.no_audio")
         digest, mels = hashlib.sha256(), []
         for path in paths:
-            wav = read_audio(path, max_seconds=120)
-            check_speech(wav, 24_000, SHORTEST_REFERENCE, str(path))
+            wav = read_audio(path, max_seconds=LIMITS.voice_seconds)
+            check_speech(wav, SAMPLE_RATE, LIMITS.voice_min_seconds, str(path))
             wav = to_level(trim_silence(wav))
             digest.update(wav.tobytes())
             mels.append(log_mel(wav))
@@ -107,16 +108,16 @@ class Voice:
         """
         from vocoder.nn.checkpoint import read_tensors
 
-        metadata, tensors = read_tensors(path, MAX_BYTES)
+        metadata, tensors = read_tensors(path, LIMITS.voice_file_bytes)
         try:
-            facts = json.loads(metadata["parlance_voice"])
+            facts = strict_json.loads(metadata["parlance_voice"])
             reference = tensors["reference"].float().numpy()
             known = {k: facts[k] for k in _FACTS}
-        except (KeyError, ValueError) as error:
+        except (KeyError, DataError) as error:
             raise ModelError("this is not a voice file.", where=path, code="voice.format") from error
         if facts.get("format") != 1:
             raise ModelError(f"voice format {facts.get('format')!r} is newer than this parlance.", where=path, fix="Upgrade.")
-        if reference.ndim != 2 or reference.shape[1] != 100 or len(reference) == 0:
+        if reference.ndim != 2 or reference.shape[1] != N_MELS or len(reference) == 0:
             raise ModelError(f"the reference has shape {reference.shape}, not [T, 100].", where=path, code="voice.format")
         style = tensors["style"].float().numpy() if "style" in tensors else None
         return cls(reference=reference, style=style, **known)
@@ -145,7 +146,7 @@ def trim_silence(wav: np.ndarray, keep_seconds: float = 0.1, below_db: float = 4
         return wav
     level = np.sqrt(np.mean(wav[: n * block].reshape(n, block) ** 2, axis=1) + 1e-12)
     loud = np.flatnonzero(level > level.max() * 10 ** (-below_db / 20))
-    margin = int(keep_seconds * 24_000)
+    margin = int(keep_seconds * SAMPLE_RATE)
     return wav[max(0, loud[0] * block - margin) : (loud[-1] + 1) * block + margin]
 
 
