@@ -250,7 +250,7 @@ def _finish(plan: _Plan, strings: list[PhoneString], max_phones: int) -> Analysi
     clauses: list[Phones] = []
     notes = list(plan.notes)
     for draft, string in zip(plan.drafts, strings, strict=True):
-        if string.words:
+        if any(word.first_phone < word.last_phone for word in string.words):
             clauses += _clauses(plan, draft, string, max_phones)
         notes += string.notes
     if not clauses:

@@ -33,6 +33,9 @@ DROP_REASONS = (
 )
 
 
+_SAID = "%‰&@#§"  # punctuation to Unicode, words to a reader: noted where nothing said them
+
+
 @dataclass(frozen=True)
 class ReportSpan:
     """One stretch [start, end) of the raw text (code points) and its fate.
@@ -154,7 +157,8 @@ def _fill(raw, fate, reasons, start, end, phone, spans, lost) -> None:
 def _silence(char: str) -> str:
     if char.isspace():
         return "whitespace"
-    return "punctuation_silent" if unicodedata.category(char)[0] == "P" else "unsupported_script"
+    is_silent = unicodedata.category(char)[0] == "P" and char not in _SAID
+    return "punctuation_silent" if is_silent else "unsupported_script"
 
 
 def _runs(fate: np.ndarray, start: int, end: int):

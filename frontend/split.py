@@ -131,12 +131,11 @@ def _is_end(chars: str, match: re.Match, language: str, never_last: set[str]) ->
 
 def _announces_ordinal(chars: str, start: int, following: str) -> bool:
     """Whether "3." before ``following`` reads as an ordinal: an article stands before it, or a month after it."""
-    from frontend.normalize.shared import is_month
-
     before = chars[max(0, start - 12) : start].split()
-    return bool(before) and before[-1].lower() in _ARTICLES or is_month(following)
+    return bool(before) and before[-1].lower() in _ARTICLES or bool(_MONTH.match(following))
 
 
+_MONTH = re.compile(r"jan|feb|m[äa]r|apr|ma[ijy]|jun|jul|aug|sep|o[kc]t|nov|de[zcs]", re.IGNORECASE)
 _ARTICLES = set("am der die das den dem des im vom zum bis ab seit beim und den det de el a az ve".split())
 
 

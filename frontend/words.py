@@ -21,11 +21,15 @@ _MARKS = {
 _STRENGTH = "?!.…:;—,"  # of several marks in a row the first one found here stands for all
 _RUNS = {"CJK", "HIRAGANA", "KATAKANA", "BOPOMOFO"}
 # Words that begin with an apostrophe; elsewhere it is a quotation mark.
-_CLIPPED = {"nl": {"s", "t", "n", "k", "m"}, "af": {"n", "k", "t"}, "en": {"em", "tis", "twas", "til", "cause", "cos", "n", "round", "bout"}}
+_CLIPPED = {
+    "nl": set("s t n k m ie".split()),
+    "af": set("n k t".split()),
+    "en": set("em tis twas til cause cos n round bout".split()),
+}
 
 
 class _Classes(dict):
-    """Character -> one letter of its class, filled as characters come: w word, c CJK, a apostrophe, h hyphen, m mark."""
+    """Character -> one letter of its class, filled as characters come: w word, c CJK, a apostrophe, h hyphen, d dash, m mark."""
 
     def __missing__(self, code: int) -> str:
         char = chr(code)
@@ -38,6 +42,8 @@ class _Classes(dict):
             found = "a"
         elif char == "-":
             found = "h"
+        elif char == "–":
+            found = "d"
         elif script_of(char) in _RUNS or char in "々〇ー":
             found = "c"
         elif category[0] in "LMN" or char in "\u200c\u200d":
@@ -51,7 +57,7 @@ class _Classes(dict):
 
 
 _CLASSES = _Classes()
-_TOKEN = re.compile(r"a?w+(?:[ah]w+){0,6}|c+|i|m[ maq]*")
+_TOKEN = re.compile(r"a?w+(?:[ah]w+){0,6}|c+|i|(?<= )[hd]{1,3}(?= )|hh+|m[ maq]*")
 
 
 def tokens(text: SpannedText, language: str, marked: Marked, has_words: bool = False) -> list[Token]:
@@ -71,7 +77,10 @@ def tokens(text: SpannedText, language: str, marked: Marked, has_words: bool = F
         if classes[start] == "i":
             found.append(_pronounced(text, start, marked))
         elif classes[start] == "m":
-            found += _mark(text, start, end)
+            found.append(_mark(text, start, end))
+        elif classes[start] in "hd":  # " - ": a dash
+            if found and not found[-1].mark:
+                found.append(Token("—", *text.span(start, end), mark="—"))
         else:
             if classes[start] == "a" and not _is_clipped(text.chars[start + 1 : end], language):
                 start += 1
@@ -90,12 +99,12 @@ def _pronounced(text: SpannedText, at: int, marked: Marked) -> Token:
     return Token(word, start, end, ipa=ipa)
 
 
-def _mark(text: SpannedText, start: int, end: int) -> list[Token]:
+def _mark(text: SpannedText, start: int, end: int) -> Token:
     """One mark for a run of them; its span ends with the last one."""
     marks = [i for i in range(start, end) if text.chars[i] in _MARKS]
     kinds = {_MARKS[text.chars[i]] for i in marks}
     strongest = next(mark for mark in _STRENGTH if mark in kinds)
-    return [Token(strongest, *text.span(start, marks[-1] + 1), mark=strongest)]
+    return Token(strongest, *text.span(start, marks[-1] + 1), mark=strongest)
 
 
 def _is_clipped(word: str, language: str) -> bool:

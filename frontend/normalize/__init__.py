@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
+from importlib import import_module
+
+from frontend.normalize.grammar import Grammar
 from frontend.spans import SpannedText
+
+_OWN = ("de", "en", "fr", "nl")
+# Nothing for the rules: no digits, no symbols, no capitals beside each other or alone, no period inside.
+_NEEDS_RULES = re.compile(r"\d|[^\w\s,;:?!…'\"()\-–—.]|[^\W\d_a-z]|\.(?=.)")
 
 
 def normalize(text: SpannedText, language: str) -> SpannedText:
@@ -12,4 +21,23 @@ def normalize(text: SpannedText, language: str) -> SpannedText:
         text: One clause in one language, cleaned.
         language: Tag; languages without rules of their own use number words of num2words or CLDR.
     """
-    return text
+    if not _NEEDS_RULES.search(text.chars):
+        return text
+    if language == "cmn":
+        from frontend.normalize import zh
+
+        return zh.apply(text)
+    from frontend.normalize.shared import RULES, apply
+
+    return apply(text, grammar(language), RULES)
+
+
+@cache
+def grammar(language: str) -> Grammar:
+    """Conventions of a language (tag)."""
+    base = language.split("-")[0]
+    if base in _OWN:
+        return import_module(f"frontend.normalize.{base}").GRAMMAR
+    from frontend.normalize.generic import make
+
+    return make(language)
