@@ -1,0 +1,110 @@
+"""Stages 4 to 6: training, alignment, export. Configurations are YAML (recipes.config); each run records its call."""
+
+from __future__ import annotations
+
+import click
+
+
+def training_options(function):
+    """Options that every training stage has."""
+    for option in reversed([
+        click.option("--dump", default="dump", show_default=True, metavar="DIR", help="Feature store."),
+        click.option("--exp", required=True, metavar="DIR", help="Training folder; a run that is there already goes on."),
+        click.option("--minutes", required=True, type=click.FloatRange(0), help="Budget of this call."),
+        click.option("--device", default="cpu", show_default=True, help="cpu or cuda."),
+        click.option("--config", metavar="FILE", help="YAML of this stage."),
+        click.option("--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Change one value; may be repeated."),
+        click.option("--pack", metavar="FILE", help="Make the feature store of this packed corpus first."),
+        click.option("--max-steps", type=click.IntRange(0), help="Stop after this many steps in all."),
+    ]):  # fmt: skip
+        function = option(function)
+    return function
+
+
+@click.command("train-aligner", epilog="Example:  python -m recipes train-aligner --exp exp/aligner --minutes 60")
+@training_options
+def train_aligner(dump, exp, minutes, device, config, overrides, pack, max_steps):
+    """The aligner-recogniser, on all languages of the corpus. YAML sections: model, task, train."""
+    from frontend import inventory
+    from recipes.train import aligner
+    from tts.aligner import AlignerConfig
+
+    given = _prepare(config, overrides, ("model", "task", "train"), pack, dump)
+    model = _dataclass(AlignerConfig, {"n_symbols": inventory.size(), **given["model"]})
+    _record(exp, "aligner", model)
+    step = aligner.main(dump, exp, minutes, device, model, _dataclass(aligner.AlignerTask, given["task"]), _train(given),
+                        max_steps=max_steps)  # fmt: skip
+    click.echo(f"train-aligner: step {step:,} in {exp}")
+
+
+@click.command("train-vocoder", epilog="Example:  python -m recipes train-vocoder --exp exp/vocoder --minutes 600")
+@training_options
+@click.option("--mels", metavar="DIR", help="Fine-tune on predicted mels: a store made by synthesis on natural timing.")
+def train_vocoder(dump, exp, minutes, device, config, overrides, pack, max_steps, mels):
+    """The vocoder. YAML sections: model, task, train."""
+    from recipes.train import vocoder
+    from vocoder.fourier import VocoderConfig
+
+    given = _prepare(config, overrides, ("model", "task", "train"), pack, dump)
+    model = _dataclass(VocoderConfig, given["model"])
+    _record(exp, "vocoder", model)
+    step = vocoder.main(dump, exp, minutes, device, model, _dataclass(vocoder.VocoderTask, given["task"]), _train(given), mels,
+                        max_steps)  # fmt: skip
+    click.echo(f"train-vocoder: step {step:,} in {exp}")
+
+
+@click.command("train-acoustic", epilog="Example:  python -m recipes train-acoustic --model flow --exp exp/flow --minutes 600")
+@training_options
+@click.option("--model", type=click.Choice(["fs2", "flow"]), default="fs2", show_default=True, help="Kind of model.")
+@click.option("--warm-start", metavar="DIR", help="Model folder whose fitting tensors are taken over.")
+def train_acoustic(dump, exp, minutes, device, config, overrides, pack, max_steps, model, warm_start):
+    """An acoustic model on aligned features. YAML sections: text (its size and adaptor), task, train."""
+    from recipes.train import acoustic
+
+    given = _prepare(config, overrides, ("text", "task", "train"), pack, dump)
+    _record(exp, model, acoustic.build(model, dump, given["text"]).config)
+    step = acoustic.main(dump, exp, minutes, model, device, _dataclass(acoustic.AcousticTask, given["task"]), _train(given),
+                         given["text"], warm_start, max_steps)  # fmt: skip
+    click.echo(f"train-acoustic: step {step:,} in {exp}")
+
+
+@click.command(epilog="Example:  python -m recipes align --dump dump --aligner exp/models/aligner")
+@click.option("--dump", default="dump", show_default=True, metavar="DIR", help="Feature store.")
+@click.option("--aligner", metavar="DIR", help="Aligner; the house aligner if left out.")
+def align(dump, aligner):
+    """Durations of every utterance; those whose text and recording disagree are listed in dropped.tsv."""
+    from recipes.align import main
+
+    for split, counts in main(dump, aligner).items():
+        click.echo(f"align: {split}: " + ", ".join(f"{name} {n:,}" for name, n in counts.items()))
+
+
+def _prepare(config, overrides, sections, pack, dump) -> dict[str, dict]:
+    from recipes import config as configuration
+
+    given = configuration.read(config, overrides, sections)
+    if pack:
+        from recipes.pack import unpack
+
+        unpack(pack, dump)
+    return given
+
+
+def _dataclass(cls, values: dict):
+    from vocoder.nn.config import from_dict
+
+    return from_dict(cls, values, cls.__name__)
+
+
+def _train(given: dict):
+    """The training configuration, or None: the task's own."""
+    from recipes.train.loop import TrainConfig
+
+    return _dataclass(TrainConfig, given["train"]) if given["train"] else None
+
+
+def _record(exp, kind: str, model) -> None:
+    from recipes.config import record
+    from vocoder.nn.config import to_dict
+
+    record(exp, {"kind": kind, "model": to_dict(model)})
