@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from recipes.batch import Corpus
+from recipes.evaluate.edits import edit_distance
 from recipes.store import StoreWriter
-from recipes.train.aligner import edit_distance
 from tts.aligner import N_MARKS, Aligner, collapse
 from tts.base.errors import DataError
 from tts.base.files import atomic_write

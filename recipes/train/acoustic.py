@@ -16,11 +16,14 @@ import torch
 
 from recipes.batch import Corpus, FrameBatches, lengths, pad
 from recipes.export import record_model
+from recipes.store import StoreWriter
 from recipes.train.loop import Player, Task, TrainConfig, train
 from tts.models.fs2 import Fs2, Fs2Config
 from tts.models.text import TextConfig
 from tts.models.variance import VarianceConfig
 from vocoder.audio.f0 import interpolate_log_f0
+from vocoder.audio.frames import N_MELS
+from vocoder.nn.masks import length_mask
 
 
 @dataclass(frozen=True)
@@ -141,12 +144,33 @@ def repeats(corpus: Corpus, frames: dict[str, int], power: float) -> dict[str, f
 
 
 def teacher_forced_mel(model, batch: dict):
-    """Predicted mel [B, T, 100] on the natural durations, pitch and energy; input of the vocoder's fine-tuning."""
-    from vocoder.nn.masks import length_mask
-
+    """Predicted mel [B, T, 100] on the natural durations, pitch and energy."""
     conditions, _, cond, tokens, _ = model.variance.training_pass(batch)
     mask = length_mask(batch["frame_lengths"], batch["mel"].shape[1])
     return model.decode(conditions, mask, cond, tokens)[0]
+
+
+def predict_mels(folder, dump, out, utterances: int = 2500, seed: int = 0) -> int:
+    """Teacher-forced mels of training utterances into a store: what the vocoder is fine-tuned on. Returns how many.
+
+    Recordings below 24 kHz are left out: the model speaks full band, they do not.
+    """
+    from tts.models import load_acoustic
+
+    model, _ = load_acoustic(folder)
+    corpus = Corpus(Path(dump) / "train", drop=dropped(Path(dump) / "train"))
+    usable = [k for k in corpus.keys if k in corpus.store("durations") and corpus.utterances[k].bandwidth_hz >= 11_000]
+    speakers = Speakers(corpus, usable)
+    rng = np.random.default_rng(seed)
+    chosen = sorted(rng.permutation(usable)[:utterances], key=corpus.frames)
+    with StoreWriter(out, "mel", "float16", N_MELS) as store, torch.inference_mode():
+        for i in range(0, len(chosen), 8):
+            keys = [str(key) for key in chosen[i : i + 8]]
+            torch.manual_seed(i)
+            mels = teacher_forced_mel(model, collate(corpus, keys, speakers, rng, AcousticTask().reference_frames))
+            for key, mel in zip(keys, mels, strict=True):
+                store.add(key, mel[: corpus.frames(key)].numpy())
+    return len(chosen)
 
 
 def build(kind: str, dump, overrides: dict | None = None):

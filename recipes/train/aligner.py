@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from recipes.batch import Corpus, FrameBatches, lengths, pad
+from recipes.evaluate.edits import edit_distance
 from recipes.export import record_model
 from recipes.train.loop import Player, Task, TrainConfig, train
 from tts.aligner import (
@@ -81,20 +82,6 @@ def collate(corpus: Corpus, keys: list[str]) -> dict:
         "phone_lengths": lengths(phones),
         "prior": prior,
     }
-
-
-def edit_distance(a: list[int], b: list[int]) -> int:
-    """Levenshtein distance."""
-    row = np.arange(len(b) + 1)
-    b = np.asarray(b)
-    for i, x in enumerate(a, 1):
-        substituted = row[:-1] + (b != x)
-        best = np.minimum(substituted, row[1:] + 1)
-        best = np.concatenate([[i], best])
-        # insertions run along the row: best[j] = min over k <= j of best[k] + (j - k)
-        offset = np.arange(len(best))
-        row = np.minimum.accumulate(best - offset) + offset
-    return int(row[-1])
 
 
 def main(

@@ -47,7 +47,7 @@ class FlowConfig:
     n_blocks: int = 8
     time_dim: int = 64  # sinusoidal features of t
     sigma_min: float = 1e-4
-    dropout: float = 0.05
+    dropout: float = 0.0  # in the decoder; text encoder and predictors have their own
     drop_condition: float = 0.1  # share of utterances trained without text and voice, for guidance
     solver: str = "midpoint"
     steps: int = 4  # default of synthesis; midpoint evaluates twice a step

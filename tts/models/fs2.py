@@ -37,7 +37,7 @@ class Fs2Config:
     variance: VarianceConfig
     hidden: int = 576
     n_blocks: int = 6
-    dropout: float = 0.05
+    dropout: float = 0.0  # in the decoder; text encoder and predictors have their own
 
 
 class Fs2(nn.Module):
