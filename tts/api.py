@@ -20,7 +20,7 @@ from tts import registry
 from tts.base.errors import ModelError, UnavailableError, UsageError
 from tts.speech import Span, Speech, join
 from tts.voice import Voice, VoiceInfo
-from vocoder.audio.frames import SAMPLE_RATE, frames_to_seconds
+from vocoder.audio.frames import HOP_LENGTH, SAMPLE_RATE, frames_to_seconds
 
 SENTENCE_PAUSE, PARAGRAPH_PAUSE = 0.15, 0.45  # seconds added after a sentence and a paragraph, at rate 1
 FADE = 120  # samples of fade at both ends of a clause
@@ -100,10 +100,10 @@ class Synthesizer:
         return join(chunks, {"wall_s": wall, "first_audio_s": first, "rtf": wall / max(seconds, 1e-9)})
 
     def stream(self, text: str, **request) -> Iterator[Speech]:
-        """The same samples as :meth:`synth`, a clause at a time as soon as each is ready."""
+        """The same samples as :meth:`synth`, in chunks of a few seconds as soon as each is ready."""
         plan = self.plan_clauses(text, **request)
         for i in range(len(plan.clauses)):
-            yield self._speak(plan, i)
+            yield from self._speak(plan, i)
 
     def batch(self, items: Iterable[str | dict], **request) -> Iterator[Speech]:
         """Speak many texts in order. An item is a text, or a dict with ``text`` and arguments of :meth:`synth`."""
@@ -118,7 +118,7 @@ class Synthesizer:
 
     def render(self, plan: Plan) -> Speech:
         """Speak a plan."""
-        return join([self._speak(plan, i) for i in range(len(plan.clauses))], {})
+        return join([chunk for i in range(len(plan.clauses)) for chunk in self._speak(plan, i)], {})
 
     def plan_clauses(
         self,
@@ -219,31 +219,37 @@ class Synthesizer:
         with torch.inference_mode():
             return self._acoustic.variance.plan(plan.clauses[i], tensors, **asdict(controls))
 
-    def _speak(self, plan: Plan, i: int) -> Speech:
+    def _speak(self, plan: Plan, i: int) -> Iterator[Speech]:
+        """Clause i in chunks. The first carries the timings of the whole clause; the last, the pause behind it."""
         clause, phone_plan = plan.clauses[i], self._prosody(plan, i)
         tensors = plan.prosody[i][1] if isinstance(plan.prosody[i], tuple) else self._voice_tensors(plan.voice)
         mel, f0 = self._acoustic.infer(
             clause, tensors, phone_plan, steps=plan.steps, guidance=plan.guidance, noise=(plan.seed, i)
         )
-        wav = self._vocoder.decode(mel.numpy(), f0.numpy(), seed=plan.seed, stream=("vocoder", i))
-        wav = np.clip(faded(wav), -1.0, 1.0)
-        last = i == len(plan.clauses) - 1
-        pause = clause.pause_after + (0.0 if last else gap(clause) / plan.rate)
-        silence = np.zeros(round(pause * SAMPLE_RATE), dtype=np.float32)
         words, phones = timings(clause, phone_plan.durations)
         span = (int(clause.spans[:, 0].min()), int(clause.spans[:, 1].max()))
-        return Speech(
-            samples=np.concatenate([wav, silence]),
+        whole = Span(clause.normalized.strip(), 0.0, frames_to_seconds(len(f0)), span)
+        chunk = Speech(
+            samples=np.zeros(0, dtype=np.float32),
             text=plan.analysis.text,
             language=plan.analysis.language,
             voice=plan.voice.name,
             seed=plan.seed,
             words=words,
             phones=phones,
-            chunks=(Span(clause.normalized.strip(), 0.0, len(wav) / SAMPLE_RATE, span),),
+            chunks=(whole,),
             notes=plan.analysis.notes,
             prosody=(phone_plan,),
         )
+        last_clause = i == len(plan.clauses) - 1
+        pause = clause.pause_after + (0.0 if last_clause else gap(clause) / plan.rate)
+        silence = np.zeros(round(pause * SAMPLE_RATE), dtype=np.float32)
+        done, total = 0, len(f0) * HOP_LENGTH
+        for wav in self._vocoder.stream(mel.numpy(), f0.numpy(), seed=plan.seed, stream=("vocoder", i)):
+            fade_in, done = done == 0, done + len(wav)
+            wav = np.clip(faded(wav, fade_in, done == total), -1.0, 1.0)
+            yield replace(chunk, samples=np.concatenate([wav, silence]) if done == total else wav)
+            chunk = replace(chunk, words=(), phones=(), chunks=(), prosody=())
 
 
 def gap(clause) -> float:
@@ -256,13 +262,15 @@ def gap(clause) -> float:
     return SENTENCE_PAUSE if any(int(i) in ends for i in clause.ids[-2:]) else 0.0
 
 
-def faded(wav: np.ndarray) -> np.ndarray:
-    """A few milliseconds of fade at both ends, so that clauses join without a click."""
+def faded(wav: np.ndarray, fade_in: bool, fade_out: bool) -> np.ndarray:
+    """A few milliseconds of fade at the ends of a clause, so that clauses join without a click."""
     n = min(FADE, len(wav) // 2)
     ramp = np.linspace(0, 1, n, dtype=np.float32)
     wav = wav.copy()
-    wav[:n] *= ramp
-    wav[len(wav) - n :] *= ramp[::-1]
+    if fade_in:
+        wav[:n] *= ramp
+    if fade_out:
+        wav[len(wav) - n :] *= ramp[::-1]
     return wav
 
 

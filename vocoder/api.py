@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import torch
 from tts.base.errors import DataError
 from tts.base.rng import normal
 from vocoder.audio.frames import HOP_LENGTH, N_MELS
+from vocoder.excitation import pulse_train
 from vocoder.fourier import FourierVocoder, VocoderConfig
 
+FIRST_CHUNK, CHUNK = 64, 256  # frames: 0.85 s for an early start, then 3.4 s
 HOUSE = Path(__file__).parent / "assets" / "house"
 
 
@@ -40,9 +43,8 @@ class Vocoder:
         load_into(model, tensors, str(folder))
         return cls(model, config)
 
-    @torch.inference_mode()
     def decode(self, mel: np.ndarray, f0: np.ndarray, seed: int = 0, stream=("vocoder",)) -> np.ndarray:
-        """Samples of a mel spectrogram.
+        """Samples of a mel spectrogram: the chunks of :meth:`stream`, one after the other.
 
         Args:
             mel: [T, 100] float32 log-mel.
@@ -55,6 +57,14 @@ class Vocoder:
         Raises:
             DataError: shapes do not fit, or a value is not finite.
         """
+        chunks = list(self.stream(mel, f0, seed, stream))
+        return np.concatenate(chunks) if chunks else np.zeros(0, dtype=np.float32)
+
+    def stream(self, mel: np.ndarray, f0: np.ndarray, seed: int = 0, stream=("vocoder",)) -> Iterator[np.ndarray]:
+        """The same samples in chunks as they are ready, a short one first.
+
+        Each chunk is computed with as many frames on both sides as can reach it, so that cuts leave no trace.
+        """
         mel, f0 = np.asarray(mel, dtype=np.float32), np.asarray(f0, dtype=np.float32)
         if mel.ndim != 2 or mel.shape[1] != N_MELS or f0.shape != mel.shape[:1]:
             raise DataError(
@@ -63,6 +73,22 @@ class Vocoder:
         if not (np.isfinite(mel).all() and np.isfinite(f0).all()):
             raise DataError("mel or f0 holds a value that is not finite.", code="vocoder.finite")
         if len(mel) == 0:
-            return np.zeros(0, dtype=np.float32)
-        noise = torch.from_numpy(normal(seed, stream, (1, len(mel) * HOP_LENGTH)))
-        return self.model(torch.from_numpy(mel)[None], torch.from_numpy(f0)[None], noise)[0].numpy()
+            return
+        n_frames, context = len(mel), self.model.config.receptive_field
+        with torch.inference_mode():
+            pulses = pulse_train(torch.from_numpy(f0)[None])
+        start, size = 0, FIRST_CHUNK
+        while start < n_frames:
+            end = start + size if n_frames - start - size > context else n_frames  # no tiny last chunk
+            a, b = max(0, start - context), min(n_frames, end + context)
+            n_samples = (b - a) * HOP_LENGTH
+            noise = normal(seed, stream, (1, n_samples), start=a * HOP_LENGTH)
+            with torch.inference_mode():
+                wav = self.model(
+                    torch.from_numpy(mel[a:b])[None],
+                    torch.from_numpy(f0[a:b])[None],
+                    torch.from_numpy(noise),
+                    pulses[:, a * HOP_LENGTH : b * HOP_LENGTH],
+                )[0]
+            yield wav[(start - a) * HOP_LENGTH : (end - a) * HOP_LENGTH].numpy()
+            start, size = end, CHUNK

@@ -49,8 +49,8 @@ class VocoderConfig:
 
     @property
     def receptive_field(self) -> int:
-        """Frames of context on each side that reach an output frame."""
-        return (self.n_blocks + 1) * (self.kernel_size // 2)
+        """Frames on each side that can reach an output frame: the trunk's, then three an STFT and its inverse."""
+        return (self.n_blocks + 1) * (self.kernel_size // 2) + 3 + 4 * self.n_projections
 
 
 class FourierVocoder(nn.Module):
@@ -76,14 +76,14 @@ class FourierVocoder(nn.Module):
         self.register_buffer("spread", envelope_from_mel(), persistent=False)
         self.register_buffer("bank", mel_filterbank(), persistent=False)
 
-    def forward(self, mel: Tensor, f0: Tensor, noise: Tensor | None = None, start_phase: Tensor | None = None):
+    def forward(self, mel: Tensor, f0: Tensor, noise: Tensor | None = None, pulses: Tensor | None = None):
         """Waveform of a batch.
 
         Args:
             mel: [B, T, 100] log-mel.
             f0: [B, T] Hz, 0 = unvoiced (ignored by the ``mel`` form).
             noise: [B, 320 T] unit-variance noise for the ``excited`` form; drawn from torch when None.
-            start_phase: [B] cycles, phase of the pulse train at the start.
+            pulses: [B, 320 T] pulse train of f0; made here, from phase 0, when None.
 
         Returns:
             [B, 320 T] float32.
@@ -94,7 +94,7 @@ class FourierVocoder(nn.Module):
                 magnitude, phase = outputs.chunk(2, dim=-1)
                 wav = istft(torch.polar(magnitude.exp().clamp(max=100.0), phase))
             else:
-                wav = self.filter_excitation(outputs, mel.float(), f0.float(), noise, start_phase)
+                wav = self.filter_excitation(outputs, mel.float(), f0.float(), noise, pulses)
             for _ in range(self.config.n_projections):
                 wav = self.project(wav, mel.float())
             return wav
@@ -109,13 +109,13 @@ class FourierVocoder(nn.Module):
         found = (spectrum.abs() @ self.bank).clamp(min=MEL.floor).log()
         return istft(spectrum * ((mel - found).clamp(-2, 2) @ self.spread).exp())
 
-    def filter_excitation(self, outputs, mel, f0, noise, start_phase) -> Tensor:
+    def filter_excitation(self, outputs, mel, f0, noise, pulses) -> Tensor:
         """Pulse train through gain and phase, plus noise through gain: [B, T, 3 bins] -> [B, 320 T]."""
         harmonic_gain, phase, noise_gain = outputs.chunk(3, dim=-1)  # [B, T, bins] each
         prior = mel @ self.spread + LEVEL
         if noise is None:
             noise = torch.randn(mel.shape[0], mel.shape[1] * HOP_LENGTH, device=mel.device)
-        harmonics = stft(pulse_train(f0, start_phase))
+        harmonics = stft(pulse_train(f0) if pulses is None else pulses)
         spectrum = harmonics * torch.polar((prior + harmonic_gain).clamp(-14, 5).exp(), phase)
         spectrum = spectrum + stft(noise) * (prior - 1.0 + noise_gain).clamp(-14, 5).exp()
         return istft(spectrum)

@@ -23,6 +23,7 @@ from recipes.store import Store
 from recipes.train.loop import Player, Task, TrainConfig, train
 from vocoder.audio.frames import HOP_LENGTH
 from vocoder.audio.mel import log_mel
+from vocoder.excitation import pulse_train
 from vocoder.fourier import FourierVocoder, VocoderConfig
 
 CONTEXT = 4  # frames on each side that only the network sees
@@ -75,7 +76,7 @@ class VocoderTraining(Task):
         """(real, fake) without the context frames; the generator runs once a step."""
         if "fake" not in scratch:
             start = torch.rand(len(batch["f0"]), device=batch["f0"].device)
-            wav = self.model(batch["mel"], batch["f0"], start_phase=start)
+            wav = self.model(batch["mel"], batch["f0"], pulses=pulse_train(batch["f0"], start))
             inner = slice(CONTEXT * HOP_LENGTH, -CONTEXT * HOP_LENGTH)
             scratch["real"], scratch["fake"] = batch["wav"][:, inner], wav[:, inner]
         return scratch["real"], scratch["fake"]
