@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from frontend.types import Note, Phones, Word
 from frontend.words import tokens
 from tts.base.errors import DataError, ResourceError, UsageError
 
+_LOOSE = re.compile(r" (?=[,.;:!?])")
 MAX_BYTES = 1 << 20  # of UTF-8
 MAX_CHARS = 300  # of a clause
 MAX_PHONES = 400  # of a clause
@@ -202,11 +204,11 @@ def _in_language(token: Token, tag: str) -> Token:
 
 
 def _shown(normalized: str, found: list[Token]) -> str:
-    """Normalised text with the words of inline pronunciations in their places."""
+    """Normalised text for the reader: inline pronunciations in their places, no loose spaces."""
     for token in found:
         if token.ipa:
             normalized = normalized.replace(IPA, token.text, 1)
-    return normalized
+    return _LOOSE.sub("", " ".join(normalized.split()))
 
 
 def _runs(text: SpannedText, language: str, marked: Marked):

@@ -163,9 +163,9 @@ def _cut(chars: str, target: int, max_chars: int) -> int:
 def grapheme_cut(chars: str, limit: int) -> int:
     """The last place at or before ``limit`` that does not part a base letter from its marks (at least 1)."""
     cut = min(limit, len(chars))
-    while 1 < cut < len(chars) and (_extends(chars[cut]) or chars[cut - 1] == "\u200d"):
+    while cut > 0 and cut < len(chars) and (_extends(chars[cut]) or chars[cut - 1] == "\u200d"):
         cut -= 1
-    return cut if cut > 1 or limit <= 1 else limit
+    return cut or limit  # nothing but marks: the limit holds
 
 
 def _extends(char: str) -> bool:

@@ -31,9 +31,11 @@ def year(number: int) -> str:
     return f"{cardinal(hundreds)}hundert{cardinal(rest) if rest else ''}"
 
 
-def _date(day: int, month: int, year_number: int, before: str) -> str:
-    said = year(year_number) if 1100 <= year_number <= 2099 else cardinal(year_number)
-    return f"{ordinal(day, before)} {MONTHS[month - 1]} {said}"
+def _date(day: int, month: int, year_number: int | None, before: str) -> str:
+    said = f"{ordinal(day, before)} {MONTHS[month - 1]}"
+    if year_number is None:
+        return said
+    return f"{said} {year(year_number) if 1100 <= year_number <= 2099 else cardinal(year_number)}"
 
 
 def _time(hour: int, minute: int) -> str:
@@ -109,6 +111,7 @@ GRAMMAR = Grammar(
     months=MONTHS,
     month_abbreviations=_SHORT,
     date=_date,
+    short_date=True,
     day=lambda day, before: ordinal(day, before),
     written_day=r"\d{1,2}\.",
     time=_time,
@@ -120,7 +123,7 @@ GRAMMAR = Grammar(
         "z.B.": "zum Beispiel", "z. B.": "zum Beispiel", "d.h.": "das heißt", "d. h.": "das heißt", "u.a.": "unter anderem",
         "u. a.": "unter anderem", "usw.": "und so weiter", "bzw.": "beziehungsweise", "ca.": "circa", "vgl.": "vergleiche",
         "Dr.": "Doktor", "Prof.": "Professor", "Hr.": "Herr", "Hrn.": "Herrn", "Fr.": "Frau", "Nr.": "Nummer", "Str.": "Straße",
-        "str.": "straße", "St.": "Sankt", "evtl.": "eventuell", "ggf.": "gegebenenfalls", "inkl.": "inklusive", "exkl.": "exklusive",
+        "St.": "Sankt", "evtl.": "eventuell", "ggf.": "gegebenenfalls", "inkl.": "inklusive", "exkl.": "exklusive",
         "zzgl.": "zuzüglich", "bspw.": "beispielsweise", "sog.": "sogenannte", "geb.": "geboren", "gest.": "gestorben",
         "Tel.": "Telefon", "Abb.": "Abbildung", "Abs.": "Absatz", "Art.": "Artikel", "Bd.": "Band", "Kap.": "Kapitel", "S.": "Seite",
         "o.ä.": "oder ähnliches", "o. Ä.": "oder Ähnliches", "i.d.R.": "in der Regel", "i. d. R.": "in der Regel", "z.T.": "zum Teil",
@@ -132,6 +135,7 @@ GRAMMAR = Grammar(
     },
     contextual=(
         (r"§§", "Paragrafen "),
+        (r"(\w*[a-zäöüß])str\.", r"\1straße"),
         (r"(?<=\d)\s?/\s?(?=\d{4}\b)", " "),
         (r"\bS\.(?=\s?[A-ZÄÖÜ])", "S "),
         (r"#(?=\d)", "Nummer "),

@@ -7,7 +7,7 @@ from num2words import num2words
 from frontend.normalize.grammar import Grammar, Money
 
 MONTHS = tuple("janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split())
-_SHORT = {"janv": 1, "févr": 2, "fév": 2, "avr": 4, "juil": 7, "sept": 9, "oct": 10, "nov": 11, "déc": 12}
+_SHORT = {"janv": 1, "févr": 2, "fév": 2, "avr": 4, "juil": 7, "juill": 7, "sept": 9, "oct": 10, "nov": 11, "déc": 12}
 
 
 def cardinal(number: int) -> str:
@@ -120,7 +120,7 @@ GRAMMAR = Grammar(
     ordinal_form=_ordinal_form,
     abbreviations={
         "M.": "monsieur", "MM.": "messieurs", "Mme": "madame", "Mmes": "mesdames", "Mlle": "mademoiselle", "Mlles": "mesdemoiselles",
-        "Dr": "docteur", "Dr.": "docteur", "Pr": "professeur", "Me": "maître", "Mgr": "monseigneur", "St": "saint", "Ste": "sainte",
+        "Dr": "docteur", "Dr.": "docteur", "Pr": "professeur", "Mgr": "monseigneur", "St": "saint", "Ste": "sainte",
         "etc.": "et cetera", "p.ex.": "par exemple", "p. ex.": "par exemple", "c.-à-d.": "c'est-à-dire", "env.": "environ",
         "av.": "avenue", "bd": "boulevard", "bd.": "boulevard", "tél.": "téléphone", "vol.": "volume", "chap.": "chapitre",
         "fig.": "figure", "hab.": "habitants", "cf.": "confer", "éd.": "édition", "J.-C.": "Jésus-Christ", "av. J.-C.":
@@ -142,7 +142,7 @@ GRAMMAR = Grammar(
                      "Guillaume Georges Pierre Catherine Frédéric Alexandre Nicolas Benoît Léon Innocent Grégoire Urbain "
                      "Clément Ferdinand Léopold Albert Baudouin Ramsès Christian Gustave Richard".split()),
     regnal_form=_regnal,
-    roman_suffix=r"(?:er|ers|e|es|ème|èmes|ère|re)",
+    roman_suffix=r"(?:(?<=I)(?:ers?|re|ère)|es?|èmes?)",
     numbered=frozenset("chapitre partie tome volume acte scène livre phase classe type article figure tableau annexe stade".split()),
     fraction=_fraction,
     web={".": "point", "/": "slash", "@": "arobase", "-": "tiret", "_": "tiret bas", ":": "deux-points", "?": "point d'interrogation",

@@ -50,7 +50,8 @@ class Grammar:
     month_abbreviations: Mapping[str, int] = field(default_factory=dict)
     month_first: bool = False  # 3/21/2024
     numeric_date: str = r"[./-]"  # separators of day, month and year
-    date: Callable[[int, int, int, str], str] | None = None  # day, month, year, word before -> words
+    date: Callable[[int, int, int | None, str], str] | None = None  # day, month, year, word before -> words
+    short_date: bool = False  # "24.12." is a date
     day: Callable[[int, str], str] | None = None  # day, word before -> the word beside the month's name
     day_first: Callable[[int, str], str] | None = None  # the same where the day stands first; None = ``day``
     written_day: str = r"\d{1,2}"

@@ -46,7 +46,9 @@ def word_before(match: re.Match) -> str:
 
 
 def _spaced(chars: str, start: int, end: int, new: str) -> str:
-    """The new words, apart from letters that touch them."""
+    """The new words, apart from letters that touch them; a rule that begins with a space knows better."""
+    if new.startswith(" "):
+        return new
     before = " " if start and chars[start - 1].isalnum() and new[:1].isalnum() else ""
     after = " " if chars[end : end + 1].isalnum() and new[-1:].isalnum() else ""
     return before + new + after
@@ -114,9 +116,15 @@ def _abbreviation(g: Grammar) -> str:
 
 def _expand(match: re.Match, g: Grammar) -> str | None:
     found = match.group()
+    if found in g.units and match.string[: match.start()].rstrip(" ")[-1:].isdigit():
+        return None
     new = g.abbreviations.get(found) or g.abbreviations.get(found[0].lower() + found[1:])
-    is_last = found.endswith(".") and not match.string[match.end() :].strip("\"') ")
-    return f"{new}." if is_last else new
+    return new + _full_stop(match, found)
+
+
+def _full_stop(match: re.Match, written: str) -> str:
+    """The period of an abbreviation ends the sentence too when nothing follows."""
+    return "." if written.endswith(".") and not match.string[match.end() :].strip("\"') ") else ""
 
 
 def _contextual(number: int):
@@ -124,7 +132,7 @@ def _contextual(number: int):
         return g.contextual[number][0] if number < len(g.contextual) else r"(?!)"
 
     def fix(match: re.Match, g: Grammar) -> str:
-        return g.contextual[number][1]
+        return match.expand(g.contextual[number][1])
 
     return make, fix
 
@@ -133,11 +141,11 @@ def _contextual(number: int):
 
 
 def _iso_date(g: Grammar) -> str:
-    return r"(?<![\w-])(\d{4})-(\d\d)-(\d\d)(?![\w-])"
+    return r"(?<![\w-])(\d{4})([-/])(\d{1,2})\2(\d{1,2})(?![\w/-])"
 
 
 def _say_iso_date(match: re.Match, g: Grammar) -> str | None:
-    return _date(int(match[3]), int(match[2]), match[1], match, g)
+    return _date(int(match[4]), int(match[3]), match[1], match, g)
 
 
 def _numeric_date(g: Grammar) -> str:
@@ -149,6 +157,17 @@ def _say_numeric_date(match: re.Match, g: Grammar) -> str | None:
     month_first = g.month_first and match[2] == "/" and first <= 12 or second > 12
     day, month = (second, first) if month_first else (first, second)
     return _date(day, month, match[4], match, g)
+
+
+def _short_date(g: Grammar) -> str:
+    return rf"(?<![\w.,-])(\d{{1,2}})\.(\d{{1,2}})\.(?!\d)" if g.short_date else r"(?!)"
+
+
+def _say_short_date(match: re.Match, g: Grammar) -> str | None:
+    day, month = int(match[1]), int(match[2])
+    if not (1 <= day <= 31 and 1 <= month <= 12):
+        return None
+    return g.date(day, month, None, word_before(match)) + _full_stop(match, match.group())
 
 
 def _date(day: int, month: int, year: str, match: re.Match, g: Grammar) -> str | None:
@@ -211,8 +230,7 @@ def _say_time(match: re.Match, g: Grammar) -> str | None:
     suffix = (match[4] or "").strip().lower()
     if suffix.replace(".", "") in ("am", "pm"):
         said = said.removesuffix(" o'clock") + f" {_letter(suffix[0].upper(), g)} M"
-    is_last = suffix.endswith(".") and not match.string[match.end() :].strip("\"') ")
-    return f"{said}." if is_last else said
+    return said + _full_stop(match, suffix)
 
 
 # --- money, units, numbers -------------------------------------------------------------------------------------
@@ -231,19 +249,24 @@ def _say_amount(match: re.Match, g: Grammar) -> str:
     tail = "" if match["sign"] else "2"
     money, written, magnitude = g.currencies[match[f"sign{tail}"]], match[f"number{tail}"], match[f"magnitude{tail}"]
     if magnitude:
-        return f"{g.number(written)} {g.magnitudes[magnitude]} {money.many}"
+        said = g.magnitudes[magnitude]
+        joint = "" if said.endswith("'") else " "
+        return f"{g.number(written)} {said}{joint}{money.many}"
     whole, _, decimals = written.partition(g.decimal)
     digits = "".join(c for c in whole if c.isdigit())
     unit = f"{money.one}" if digits == "1" else f"{g.whole(digits)} {money.many}"
     if not decimals or not decimals.strip("0"):
         return unit
     if len(decimals) != 2 or not money.cents:
-        return f"{g.number(written)} {money.many}"
+        short = written if money.cents else written.rstrip("0")
+        return f"{g.number(short)} {money.many}"
     cents = int(decimals)
     amount, _, name = unit.rpartition(" ")
     if digits == "0":
         return money.cent if cents == 1 else f"{g.cardinal(cents)} {money.cents}"
-    return g.money.format(amount=amount, unit=name, cents=g.cardinal(cents), cent=money.cents).strip()
+    single = money.cent.split(" ", 1) if cents == 1 else None
+    said, cent = single if single else (g.cardinal(cents), money.cents)
+    return g.money.format(amount=amount, unit=name, cents=said, cent=cent).strip()
 
 
 def _measure(g: Grammar) -> str:
@@ -254,9 +277,9 @@ def _say_measure(match: re.Match, g: Grammar) -> Edits:
     """The number and its unit, each in its own place."""
     one, many = g.units[match[2]]
     if match[1] == "1":
-        return [(match.start(1), match.end(), one)]
+        return [(match.start(1), match.end(), one + _full_stop(match, match[2]))]
     minus = f"{g.minus} " if match[1][0] == "-" else ""
-    return [(*match.span(1), f"{minus}{g.number(match[1].lstrip('-'))} "), (*match.span(2), many)]
+    return [(*match.span(1), f"{minus}{g.number(match[1].lstrip('-'))} "), (*match.span(2), many + _full_stop(match, match[2]))]
 
 
 def _range(g: Grammar) -> str:
@@ -289,11 +312,12 @@ def _say_telephone(match: re.Match, g: Grammar) -> Edits:
 
 
 def _ordinal(g: Grammar) -> str:
-    return rf"(?<![\w.,-])(\d{{1,12}})({g.ordinal_pattern})"
+    return rf"(?<![\w.,-])({_number(g, decimals=False)})({g.ordinal_pattern})"
 
 
 def _say_ordinal(match: re.Match, g: Grammar) -> str | None:
-    return g.ordinal_form(int(match[1]), match[2], word_before(match))
+    digits = re.sub(r"\D", "", match[1])
+    return g.ordinal_form(int(digits), match[2], word_before(match)) if len(digits) <= 12 else None
 
 
 def _fraction(g: Grammar) -> str:
@@ -311,11 +335,11 @@ def _say_fraction(match: re.Match, g: Grammar) -> str | None:
 
 
 def _code(g: Grammar) -> str:
-    return r"(?<=[^\W\d_])\d|(?<=\d)[^\W\d_]|(?<=[^\W_])-(?=\d)|(?<=\d)-(?=[^\W_])"
+    return r"(?<=[^\W\d_])\d|(?<=\d)[^\W\d_]|(?<=[^\W_])-(?=\d)|(?<=\d)-(?=[^\W_])|(?<=\d):(?=\d)"
 
 
 def _part_code(match: re.Match, g: Grammar) -> str:
-    return " " + match.group().replace("-", "")
+    return " " + match.group().strip("-:")
 
 
 def _signed(g: Grammar) -> str:
@@ -395,6 +419,8 @@ def _say_capitals(match: re.Match, g: Grammar) -> Edits | str | None:
         if _is_shouted(match.string) or len(letters) > 6 or len(letters) > 3 and _is_pronounceable(letters):
             return [(start, match.end(), match.group().lower())]
     spelled = [(start + i, start + i + 1, f" {_letter(c, g)} ") for i, c in enumerate(letters) if c != "."]
+    if match.string[start - 1 : start] == "'":  # l'UE: the elided article stays with its letter
+        spelled[0] = (start, start + 1, spelled[0][2].lstrip())
     dots = [(start + i, start + i + 1, "") for i, c in enumerate(letters) if c == "."]
     if dots and not match.string[match.end() :].strip("\"') "):
         dots.pop()  # it ends the sentence too
@@ -441,6 +467,7 @@ RULES = (
     (_abbreviation, _expand),
     (_iso_date, _say_iso_date),
     (_numeric_date, _say_numeric_date),
+    (_short_date, _say_short_date),
     (_written_date, _say_written_date),
     (_time, _say_time),
     (_telephone, _say_telephone),
