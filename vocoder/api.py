@@ -11,10 +11,11 @@ import torch
 from tts.base.errors import DataError
 from tts.base.rng import normal
 from vocoder.audio.frames import HOP_LENGTH, N_MELS
-from vocoder.excitation import pulse_train
+from vocoder.excitation import bridged_log_f0, pulse_train
 from vocoder.fourier import FourierVocoder, VocoderConfig
 
 FIRST_CHUNK, CHUNK = 64, 256  # frames: 0.85 s for an early start, then 3.4 s
+HIGHEST_F0 = 2000.0  # Hz; a pulse train needs harmonics below 12 kHz
 HOUSE = Path(__file__).parent / "assets" / "house"
 
 
@@ -55,7 +56,7 @@ class Vocoder:
             [320 T] float32.
 
         Raises:
-            DataError: shapes do not fit, or a value is not finite.
+            DataError: shapes do not fit, or a value is not finite or no pitch.
         """
         chunks = list(self.stream(mel, f0, seed, stream))
         return np.concatenate(chunks) if chunks else np.zeros(0, dtype=np.float32)
@@ -72,11 +73,14 @@ class Vocoder:
             )
         if not (np.isfinite(mel).all() and np.isfinite(f0).all()):
             raise DataError("mel or f0 holds a value that is not finite.", code="vocoder.finite")
+        if len(f0) and f0.max() > HIGHEST_F0:
+            raise DataError(f"f0 reaches {f0.max():g} Hz; at most {HIGHEST_F0:g} can be voiced.", code="vocoder.f0")
         if len(mel) == 0:
             return
         n_frames, context = len(mel), self.model.config.receptive_field
         with torch.inference_mode():
-            pulses = pulse_train(torch.from_numpy(f0)[None])
+            track = torch.from_numpy(f0)[None]
+            pulses, held = pulse_train(track), bridged_log_f0(track)
         start, size = 0, FIRST_CHUNK
         while start < n_frames:
             end = start + size if n_frames - start - size > context else n_frames  # no tiny last chunk
@@ -86,9 +90,10 @@ class Vocoder:
             with torch.inference_mode():
                 wav = self.model(
                     torch.from_numpy(mel[a:b])[None],
-                    torch.from_numpy(f0[a:b])[None],
+                    track[:, a:b],
                     torch.from_numpy(noise),
                     pulses[:, a * HOP_LENGTH : b * HOP_LENGTH],
+                    held[:, a:b],
                 )[0]
             yield wav[(start - a) * HOP_LENGTH : (end - a) * HOP_LENGTH].numpy()
             start, size = end, CHUNK

@@ -30,11 +30,8 @@ def pulse_train(f0: Tensor, start_phase: Tensor | None = None) -> Tensor:
 
     Source: closed form of sum_k cos(k phi), the Dirichlet kernel.
     """
-    voiced = f0 > 0
-    log_f0 = torch.where(voiced, f0.clamp(min=20.0).log(), 0.0)
-    log_f0 = hold_over_gaps(log_f0, voiced)
-    f0_samples = upsample_linear(log_f0).exp()  # [B, S]
-    gate = upsample_linear(voiced.to(f0.dtype))
+    f0_samples = upsample_linear(bridged_log_f0(f0)).exp()  # [B, S]
+    gate = upsample_linear((f0 > 0).to(f0.dtype))
     cycles = torch.cumsum(f0_samples.double() / SAMPLE_RATE, dim=1)
     if start_phase is not None:
         cycles = cycles + start_phase[:, None].double()
@@ -47,6 +44,12 @@ def pulse_train(f0: Tensor, start_phase: Tensor | None = None) -> Tensor:
     kernel = torch.where(near_zero, whole, kernel)
     kernel = kernel + (n_harmonics - whole) * torch.cos((whole + 1) * phi)
     return gate * kernel * torch.sqrt(2.0 / n_harmonics)
+
+
+def bridged_log_f0(f0: Tensor) -> Tensor:
+    """[B, T] Hz, 0 = unvoiced -> natural log, unvoiced frames at the pitch before them."""
+    voiced = f0 > 0
+    return hold_over_gaps(torch.where(voiced, f0.clamp(min=20.0).log(), 0.0), voiced)
 
 
 def hold_over_gaps(values: Tensor, valid: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from tts.base.errors import ModelError
 from vocoder.audio.frames import HOP_LENGTH, MEL, N_FFT, N_MELS, SAMPLE_RATE
 from vocoder.audio.mel import band_centres, mel_filterbank
 from vocoder.audio.spectrum import istft, stft
-from vocoder.excitation import hold_over_gaps, pulse_train
+from vocoder.excitation import bridged_log_f0, pulse_train
 from vocoder.nn.convnext import ConvNeXtBlock, init_weights
 
 FORMS = ("mel", "excited")
@@ -76,7 +76,7 @@ class FourierVocoder(nn.Module):
         self.register_buffer("spread", envelope_from_mel(), persistent=False)
         self.register_buffer("bank", mel_filterbank(), persistent=False)
 
-    def forward(self, mel: Tensor, f0: Tensor, noise: Tensor | None = None, pulses: Tensor | None = None):
+    def forward(self, mel: Tensor, f0: Tensor, noise: Tensor | None = None, pulses: Tensor | None = None, held=None):
         """Waveform of a batch.
 
         Args:
@@ -84,11 +84,13 @@ class FourierVocoder(nn.Module):
             f0: [B, T] Hz, 0 = unvoiced (ignored by the ``mel`` form).
             noise: [B, 320 T] unit-variance noise for the ``excited`` form; drawn from torch when None.
             pulses: [B, 320 T] pulse train of f0; made here, from phase 0, when None.
+            held: [B, T] ``bridged_log_f0`` of f0; made here when None. A piece of an utterance brings its own, because
+                a pause may be longer than the piece.
 
         Returns:
             [B, 320 T] float32.
         """
-        outputs = self.head(self.trunk(mel, f0)).float()
+        outputs = self.head(self.trunk(mel, f0, held)).float()
         with torch.autocast(mel.device.type, enabled=False):  # phases and spectra need full precision
             if self.config.form == "mel":
                 magnitude, phase = outputs.chunk(2, dim=-1)
@@ -120,13 +122,12 @@ class FourierVocoder(nn.Module):
         spectrum = spectrum + stft(noise) * (prior - 1.0 + noise_gain).clamp(-14, 5).exp()
         return istft(spectrum)
 
-    def trunk(self, mel: Tensor, f0: Tensor) -> Tensor:
+    def trunk(self, mel: Tensor, f0: Tensor, held: Tensor | None = None) -> Tensor:
         """[B, T, 100], [B, T] -> [B, T, dim]."""
         x = (mel - MEL_MEAN) / MEL_STD
         if self.config.form == "excited":
-            voiced = f0 > 0
-            log_f0 = hold_over_gaps(torch.where(voiced, f0.clamp(min=20.0).log(), 0.0), voiced)
-            x = torch.cat([x, (log_f0 - 5.0)[..., None] * 2, voiced[..., None].to(x.dtype)], dim=-1)
+            log_f0 = bridged_log_f0(f0) if held is None else held
+            x = torch.cat([x, (log_f0 - 5.0)[..., None] * 2, (f0 > 0)[..., None].to(x.dtype)], dim=-1)
         x = self.embed(x.transpose(1, 2)).transpose(1, 2)
         x = self.norm_in(x)
         for block in self.blocks:
