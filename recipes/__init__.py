@@ -1,0 +1,1 @@
+"""From corpora to trained models: data directories, feature store, training, evaluation. Not needed to speak."""

@@ -78,6 +78,43 @@ class Discriminators(nn.Module):
         return [logits for logits, _ in results], [features for _, features in results]
 
 
+class MelDiscriminators(nn.Module):
+    """Judges of mel windows of several lengths, against over-smoothed spectra; ``forward(mel [B, T, 100], starts)``.
+
+    Source: Mega-TTS (arXiv 2306.03509) §3.1, three windows of 32, 64 and 128 frames, three layers each.
+    """
+
+    def __init__(self, windows=(32, 64, 128), width: int = 32):
+        super().__init__()
+        self.windows = windows
+        self.nets = nn.ModuleList()
+        for _ in windows:
+            channels = [1, width, 2 * width, 2 * width]
+            self.nets.append(
+                nn.ModuleList(
+                    weight_norm(nn.Conv2d(a, b, 3, 2, padding=1)) for a, b in zip(channels[:-1], channels[1:], strict=True)
+                )
+            )
+        self.out = nn.ModuleList(weight_norm(nn.Conv2d(2 * width, 1, 3, padding=1)) for _ in windows)
+
+    def forward(self, mel: Tensor, places: Tensor) -> Judgement:
+        """mel [B, T, 100]; places [B] in [0, 1): where in the utterance each window lies, the same for real and fake."""
+        logits, features = [], []
+        for window, net, out in zip(self.windows, self.nets, self.out, strict=True):
+            if mel.shape[1] < window:
+                continue
+            starts = (places * (mel.shape[1] - window + 1)).long()
+            index = starts[:, None] + torch.arange(window, device=mel.device)
+            x = (mel.gather(1, index[..., None].expand(-1, -1, mel.shape[2])).unsqueeze(1) + 5.5) / 2.5
+            maps = []
+            for conv in net:
+                x = F.leaky_relu(conv(x), 0.1)
+                maps.append(x)
+            logits.append(out(x))
+            features.append(maps)
+        return logits, features
+
+
 def discriminator_loss(real: list[Tensor], fake: list[Tensor]) -> Tensor:
     """Hinge, mean over sub-discriminators."""
     return sum(F.relu(1 - r.float()).mean() + F.relu(1 + f.float()).mean() for r, f in zip(real, fake, strict=True)) / len(real)

@@ -14,7 +14,7 @@ import torch
 from recipes.batch import Corpus
 from recipes.evaluate.edits import edit_distance
 from recipes.store import StoreWriter
-from tts.aligner import N_MARKS, Aligner, collapse
+from tts.aligner import N_MARKS, Aligner
 from tts.base.errors import DataError
 from tts.base.files import atomic_write
 
@@ -26,17 +26,16 @@ def align_corpus(dump, aligner: Aligner, progress=None) -> dict[str, int]:
     """Align one split of the store; returns counts by outcome (``kept`` and each reason for dropping)."""
     corpus = Corpus(dump)
     rows, counts = ["id\treason\tsurety\tphone_error"], {"kept": 0}
-    with StoreWriter(dump, "durations", "int32") as store, torch.inference_mode():
+    with StoreWriter(dump, "durations", "int32") as store:
         for key in corpus.keys:
             mel = torch.from_numpy(np.asarray(corpus.get("mel", key), dtype=np.float32))
             ids = np.asarray(corpus.get("ids", key))
             try:
-                durations, surety = aligner.align_mel(mel, ids)
+                durations, surety, heard = aligner.inspect(mel, ids)
             except DataError:
                 rows.append(f"{key}\ttoo_short\t\t")
                 counts["too_short"] = counts.get("too_short", 0) + 1
                 continue
-            heard = collapse(aligner.model(mel[None], torch.ones(1, len(mel), dtype=torch.bool))[0].argmax(-1).tolist())
             said = [int(i) for i in ids if i >= N_MARKS]
             error = edit_distance(heard, said) / max(1, len(said))
             reason = reason_to_drop(durations, ids, error)
@@ -54,6 +53,8 @@ def reason_to_drop(durations: np.ndarray, ids: np.ndarray, phone_error: float) -
     if phone_error > WORST_PHONE_ERROR:
         return "text_does_not_match"
     spoken = durations[ids >= N_MARKS]
+    if len(spoken) == 0:
+        return "nothing_to_say"
     if spoken.max() > LONGEST_PHONE:
         return "overlong_phone"
     if len(spoken) > 8 and (spoken <= 1).mean() > 0.5:

@@ -107,7 +107,7 @@ def beta_binomial_log_prior(n_tokens: int, n_frames: int, width: float = 1.0) ->
 def alignment_prior(mel: Tensor, ids: Tensor) -> Tensor:
     """[T, N] log prior of one utterance: the soft diagonal, and pauses only where it is quiet.
 
-    A frame counts as loud above a third of the way from the utterance's quietest to its loudest level (5th and 95th
+    A frame counts as loud above a quarter of the way from the utterance's quietest to its loudest level (5th and 95th
     percentile of the mean log-mel); there, silence, word boundaries and punctuation are held to be e^-8 as likely.
 
     Args:
@@ -116,7 +116,7 @@ def alignment_prior(mel: Tensor, ids: Tensor) -> Tensor:
     prior = beta_binomial_log_prior(len(ids), len(mel)).clamp(min=-20)
     level = mel.float().mean(-1)
     low, high = level.quantile(0.05), level.quantile(0.95)
-    loud = level > low + (high - low) / 3
+    loud = level > low + (high - low) / 4
     return prior - 8.0 * (loud[:, None] & may_be_silent(ids)[None]).float()
 
 
@@ -218,8 +218,14 @@ class Aligner:
 
         return self.align_mel(torch.from_numpy(log_mel(np.asarray(wav, dtype=np.float32))), ids)
 
-    @torch.inference_mode()
     def align_mel(self, mel: Tensor, ids) -> tuple[np.ndarray, float]:
+        """As :meth:`align`, from mel [T, 100]."""
+        durations, surety, _ = self.inspect(mel, ids)
+        return durations, surety
+
+    @torch.inference_mode()
+    def inspect(self, mel: Tensor, ids) -> tuple[np.ndarray, float, list[int]]:
+        """Durations, surety and the phones heard, in one pass over mel [T, 100]."""
         ids = torch.as_tensor(np.asarray(ids, dtype=np.int64))[None]
         n_frames = torch.tensor([mel.shape[0]])
         if mel.shape[0] < int(minimal_frames(torch.tensor([ids.shape[1]]), may_be_silent(ids))):
@@ -239,4 +245,5 @@ class Aligner:
         durations = monotonic_align(log_p, n_tokens, n_frames, may_be_silent(ids))
         token = token_of_frame(durations, mel.shape[0])
         surety = log_p[0].gather(1, token[0][:, None]).mean()
-        return durations[0].numpy(), float(surety)
+        heard = collapse(self.model.phone_posteriors(hidden)[0].argmax(-1).tolist())
+        return durations[0].numpy(), float(surety), heard

@@ -14,15 +14,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from recipes.adversarial import MelDiscriminators, discriminator_loss, feature_loss, generator_loss
 from recipes.batch import Corpus, FrameBatches, lengths, pad
 from recipes.export import record_model
 from recipes.store import StoreWriter
 from recipes.train.loop import Player, Task, TrainConfig, train
 from tts.models.fs2 import Fs2, Fs2Config
 from tts.models.text import TextConfig
-from tts.models.variance import VarianceConfig
+from tts.models.variance import VarianceConfig, band_mask
 from vocoder.audio.f0 import interpolate_log_f0
-from vocoder.audio.frames import N_MELS
+from vocoder.audio.frames import MEL, N_MELS
 from vocoder.nn.masks import length_mask
 
 
@@ -31,7 +32,10 @@ class AcousticTask:
     budget: int = 6000  # padded frames a batch
     longest: int = 1200  # frames
     reference_frames: tuple[int, int] = (110, 300)  # 1.5 to 4 s
-    balance: float = 0.5  # weight of a language or a speaker: its share of frames to this power
+    balance: float = 0.5  # weight of a language: its share of frames to this power
+    adversarial_from: int | None = None  # step at which mel discriminators join (``fs2`` only); None = never
+    adversarial_weight: float = 0.1
+    feature_weight: float = 0.5
 
 
 class AcousticTraining(Task):
@@ -43,11 +47,41 @@ class AcousticTraining(Task):
         frames = {k: n for k in usable if (n := self.train.frames(k)) <= task.longest}
         self.speakers = Speakers(self.train, frames)
         self.batches = FrameBatches(frames, task.budget, seed, repeats(self.train, frames, task.balance))
-        self.players = [Player("model", model, lambda batch, step, scratch: model.loss(batch))]
+        self.players = [Player("model", model, self.generate)]
+        if task.adversarial_from is not None:
+            self.discriminators = MelDiscriminators()
+            self.players.insert(0, Player("discriminator", self.discriminators, self.discriminate, task.adversarial_from))
 
     def batch(self, step: int) -> dict:
         rng = np.random.default_rng([self.seed, step, 1])
         return collate(self.train, self.batches(step), self.speakers, rng, self.task.reference_frames)
+
+    def predict(self, batch: dict, scratch: dict) -> dict:
+        """The model's losses, computed once a step; mels cut to the band of the recording for the discriminators."""
+        if "losses" not in scratch:
+            scratch["losses"] = self.model.loss(batch, scratch)
+            if "mel" in scratch:
+                bands, floor = band_mask(batch["bandwidth"]), float(np.log(MEL.floor))
+                shortest = int(batch["frame_lengths"].min())
+                scratch["fake"] = (scratch["mel"] * bands + floor * (1 - bands))[:, :shortest]
+                scratch["real"] = (batch["mel"] * bands + floor * (1 - bands))[:, :shortest]
+                scratch["places"] = torch.rand(len(bands), device=bands.device)
+        return scratch["losses"]
+
+    def discriminate(self, batch: dict, step: int, scratch: dict) -> dict:
+        self.predict(batch, scratch)
+        both = torch.cat([scratch["real"], scratch["fake"].detach()])
+        logits, maps = self.discriminators(both, scratch["places"].repeat(2))
+        scratch["real_maps"] = [[m.detach().chunk(2)[0] for m in layers] for layers in maps]
+        return {"d": discriminator_loss([x.chunk(2)[0] for x in logits], [x.chunk(2)[1] for x in logits])}
+
+    def generate(self, batch: dict, step: int, scratch: dict) -> dict:
+        losses = dict(self.predict(batch, scratch))
+        if "real_maps" in scratch:
+            logits, maps = self.discriminators(scratch["fake"], scratch["places"])
+            losses["adversarial"] = self.task.adversarial_weight * generator_loss(logits)
+            losses["features"] = self.task.feature_weight * feature_loss(scratch["real_maps"], maps)
+        return losses
 
     def validate(self, model, step: int) -> dict[str, float]:
         """The training losses, and mel distance, on the dev split; its speakers are training speakers."""

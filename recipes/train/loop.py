@@ -220,13 +220,14 @@ def restore(exp: Path, task: Task, optimizers: dict, ema: dict) -> int:
         try:
             state = json.loads((folder / "state.json").read_text())
             stored_ema = load_file(folder / "ema.safetensors")
-            stored = {p.name: load_file(folder / f"{p.name}.safetensors") for p in task.players}
-            moments = {p.name: load_file(folder / f"optimizer-{p.name}.safetensors") for p in task.players}
+            present = [p for p in task.players if (folder / f"{p.name}.safetensors").exists() or p is task.players[-1]]
+            stored = {p.name: load_file(folder / f"{p.name}.safetensors") for p in present}
+            moments = {p.name: load_file(folder / f"optimizer-{p.name}.safetensors") for p in present}
         except Exception as error:  # any damage at all: fall back one checkpoint, and say so
             with open(exp / "metrics.jsonl", "a", encoding="utf-8") as log:
                 log.write(json.dumps({"skipped_checkpoint": folder.name, "error": str(error)[:200]}) + "\n")
             continue
-        for player in task.players:
+        for player in present:  # a player that joined later starts afresh
             load_exact(player.module, stored[player.name], folder)
             restore_optimizer(optimizers[player.name], moments[player.name])
         for name in ema:

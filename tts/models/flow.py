@@ -91,8 +91,8 @@ class Flow(nn.Module):
             y = block(y, real, cond)
         return self.out(self.norm(y)).float()
 
-    def loss(self, batch: dict) -> dict[str, Tensor]:
-        """Named losses of a batch of ``recipes.train.acoustic.collate``; they are summed."""
+    def loss(self, batch: dict, scratch: dict | None = None) -> dict[str, Tensor]:
+        """Named losses of a batch of ``recipes.train.acoustic.collate``; they are summed. ``scratch`` stays empty."""
         conditions, pitch, cond, tokens, losses = self.variance.training_pass(batch)
         mask = length_mask(batch["frame_lengths"], batch["mel"].shape[1])
         target = self.features(batch, pitch)
