@@ -1,5 +1,6 @@
 """Text to phones, for every language of espeak-ng; no torch.
 
+Example:
     import frontend
 
     analysis = frontend.analyze("Dr. Meyer zahlt 3,50 € für den [iPhone](/ˈaɪfoʊn/)-Adapter.", "de")
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from frontend.languages import languages  # eager: it shares its name with its module
+from frontend.languages import languages as languages  # eager: it shares its name with its module
 
 _HOMES = {
     "Analysis": "frontend.analysis",

@@ -16,7 +16,6 @@ from frontend.markup import IPA, Marked, parse
 from frontend.normalize import normalize
 from frontend.phonemize import PhoneString, Token, phonemize_batch
 from frontend.report import ReportSpan, join_notes, partition
-from frontend.spans import SpannedText
 from frontend.split import Piece, split
 from frontend.types import Note, Phones, Word
 from frontend.words import tokens
@@ -112,10 +111,7 @@ def analyze(
     """
     if max_chars < 1 or max_phones < 8:
         raise UsageError("the limits are too small", where="max_chars, max_phones", fix="At least 1 character and 8 phones.")
-    if phonemes:
-        plan = _plan_phonemes(text, language, max_phones)
-    else:
-        plan = _plan(text, language, markup, max_chars)
+    plan = _plan_phonemes(text, language, max_phones) if phonemes else _plan(text, language, markup, max_chars)
     strings = phonemize_batch([(draft.tokens, plan.language) for draft in plan.drafts], lexicon)
     return _finish(plan, strings, max_phones)
 
@@ -134,9 +130,7 @@ def analyze_many(
     tags = [language] * len(texts) if isinstance(language, str) else list(language)
     if len(tags) != len(texts):
         raise UsageError(f"{len(tags)} languages for {len(texts)} texts", where="language")
-    plans = [
-        _plan(text, tag, False, MAX_CHARS, f"texts[{i}]") for i, (text, tag) in enumerate(zip(texts, tags, strict=True))
-    ]
+    plans = [_plan(text, tag, False, MAX_CHARS, f"texts[{i}]") for i, (text, tag) in enumerate(zip(texts, tags, strict=True))]
     if join:
         plans = [_joined(plan) for plan in plans]
     strings = iter(phonemize_batch([(draft.tokens, plan.language) for plan in plans for draft in plan.drafts], lexicon))
@@ -189,7 +183,7 @@ def _plan(text: str, language: str, markup: bool, max_chars: int, where: str = "
 def _draft(piece: Piece, language: str, marked: Marked) -> _Draft:
     found: list[Token] = []
     normalized: list[str] = []
-    for run, tag in _runs(piece.text, language, marked):
+    for run, tag in marked.runs(piece.text, language):
         spoken = normalize(run, tag)
         normalized.append(spoken.chars)
         for token in tokens(spoken, tag, marked, has_words=bool(found)):
@@ -209,20 +203,6 @@ def _shown(normalized: str, found: list[Token]) -> str:
         if token.ipa:
             normalized = normalized.replace(IPA, token.text, 1)
     return _LOOSE.sub("", " ".join(normalized.split()))
-
-
-def _runs(text: SpannedText, language: str, marked: Marked):
-    """(text, tag) of the stretches under one language tag."""
-    if not marked.languages:
-        yield text, language
-        return
-    which = np.zeros(len(text), np.int32)
-    for number, (start, end, _) in enumerate(marked.languages, 1):
-        which[np.searchsorted(text.starts, start) : np.searchsorted(text.starts, end)] = number
-    cuts = [0, *(np.flatnonzero(np.diff(which)) + 1).tolist(), len(text)]
-    for start, end in zip(cuts, cuts[1:], strict=False):
-        number = which[start] if start < len(text) else 0
-        yield text[start:end], marked.languages[number - 1][2] if number else language
 
 
 def _joined(plan: _Plan) -> _Plan:
@@ -274,7 +254,7 @@ def _clauses(plan: _Plan, draft: _Draft, string: PhoneString, max_phones: int) -
         words = tuple(
             Word(w.text, w.start, w.end, max(w.first_phone, first) + shift, min(w.last_phone, last) + shift)
             for w in string.words
-            if w.first_phone < last and w.last_phone > first or first <= w.first_phone == w.last_phone < last
+            if (w.first_phone < last and w.last_phone > first) or first <= w.first_phone == w.last_phone < last
         )
         shown = draft.normalized if len(ranges) == 1 else " ".join(word.text for word in words)
         parts.append((rows, words, shown))

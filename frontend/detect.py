@@ -32,8 +32,9 @@ _SCRIPTS = {
     "ORIYA": "or", "TAMIL": "ta", "TELUGU": "te", "KANNADA": "kn", "MALAYALAM": "ml", "SINHALA": "si", "THAI": "th",
     "LAO": "lo", "MYANMAR": "my shn", "GEORGIAN": "ka", "ARMENIAN": "hy hyw", "ETHIOPIC": "am ti", "CHEROKEE": "chr",
 }  # fmt: skip
-_NO_LATIN = set("ru uk bg be mk kk ky tt ba cv nog el grc ar fa ur ug sd he cmn yue hak ja ko hi mr ne kok bn as bpy pa gu or "
-                "ta te kn ml si th lo my shn ka hy hyw am ti chr".split())  # fmt: skip
+_NO_LATIN = frozenset(
+    {tag for script, tags in _SCRIPTS.items() for tag in tags.split()} - {"sr", "bs", "tk", "uz", "az", "kaa", "ku", "pa", "vi"}
+) | {"pa"}
 _SAME = {"IDEOGRAPHIC": "CJK", "HALFWIDTH": "KATAKANA", "FULLWIDTH": "LATIN", "FEMININE": "LATIN", "MASCULINE": "LATIN"}
 
 

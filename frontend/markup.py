@@ -7,7 +7,12 @@ a spoken piece of IPA and a pause. What they mean is looked up by their place in
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
 
 from frontend.languages import resolve
 from frontend.spans import SpannedText
@@ -26,7 +31,7 @@ _MARKUP = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Marked:
     """Text without its markup, and what the markup said; all keys and ranges are raw positions."""
 
@@ -35,6 +40,25 @@ class Marked:
     pauses: dict[int, float] = field(default_factory=dict)  # -> seconds
     languages: tuple[tuple[int, int, str], ...] = ()  # start, end, tag; later ones lie inside earlier ones
     notes: tuple[Note, ...] = ()
+
+    def runs(self, text: SpannedText, language: str) -> Iterator[tuple[SpannedText, str]]:
+        """The stretches of a piece of this text under one language tag; ``language`` where markup says none."""
+        if not self.languages or not len(text):
+            yield text, language
+            return
+        which = self._range_at[text.starts]
+        cuts = [0, *(np.flatnonzero(np.diff(which)) + 1).tolist(), len(text)]
+        for start, end in pairwise(cuts):
+            number = which[start]
+            yield text[start:end], self.languages[number - 1][2] if number else language
+
+    @cached_property
+    def _range_at(self) -> np.ndarray:
+        """Number of the innermost language range (from 1) at each raw position, 0 = none."""
+        which = np.zeros(int(self.text.ends[-1]) if len(self.text) else 0, np.int32)
+        for number, (start, end, _) in enumerate(self.languages, 1):
+            which[start:end] = number
+        return which
 
 
 def parse(text: SpannedText, raw: str) -> Marked:

@@ -104,7 +104,7 @@ def _groups(raw: str, clauses: list[Phones]):
     for clause in clauses:
         heard = {(word.start, word.end): word.text for word in clause.words}
         for i, (index, (start, end)) in enumerate(zip(clause.ids.tolist(), clause.spans.tolist(), strict=True), offset):
-            if index in (SIL, WB) or group and start < group[1]:
+            if index in (SIL, WB) or (group and start < group[1]):
                 if group:
                     group[3] = i + 1
                     group[1] = group[1] if index in (SIL, WB) else max(group[1], end)

@@ -40,7 +40,29 @@ NEVER_LAST = {
     "hu": "dr prof id ifj özv st pl ún kb ill u",
 }
 # "am 3. Mai": languages that write ordinals with a period.
-DOT_ORDINALS = {"de", "da", "nb", "no", "nn", "fi", "hu", "cs", "sk", "pl", "sl", "hr", "bs", "sr", "et", "lv", "lt", "is", "tr", "eu", "lb"}
+DOT_ORDINALS = {
+    "de",
+    "da",
+    "nb",
+    "no",
+    "nn",
+    "fi",
+    "hu",
+    "cs",
+    "sk",
+    "pl",
+    "sl",
+    "hr",
+    "bs",
+    "sr",
+    "et",
+    "lv",
+    "lt",
+    "is",
+    "tr",
+    "eu",
+    "lb",
+}
 
 _ENDS = re.compile(
     r"(?<![.!?…])(?P<latin>[.!?…]+)(?![.!?…])[\"')\]]{0,8}(?=\s|$)"
@@ -132,11 +154,11 @@ def _is_end(chars: str, match: re.Match, language: str, never_last: set[str]) ->
 def _announces_ordinal(chars: str, start: int, following: str) -> bool:
     """Whether "3." before ``following`` reads as an ordinal: an article stands before it, or a month after it."""
     before = chars[max(0, start - 12) : start].split()
-    return bool(before) and before[-1].lower() in _ARTICLES or bool(_MONTH.match(following))
+    return (bool(before) and before[-1].lower() in _ARTICLES) or bool(_MONTH.match(following))
 
 
 _MONTH = re.compile(r"jan|feb|m[äa]r|apr|ma[ijy]|jun|jul|aug|sep|o[kc]t|nov|de[zcs]", re.IGNORECASE)
-_ARTICLES = set("am der die das den dem des im vom zum bis ab seit beim und den det de el a az ve".split())
+_ARTICLES = set("am der die das den dem des im vom zum bis ab seit beim und det de el a az ve".split())  # noqa: SIM905
 
 
 def _within(text: SpannedText, max_chars: int) -> list[SpannedText]:

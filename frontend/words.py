@@ -22,9 +22,9 @@ _STRENGTH = "?!.…:;—,"  # of several marks in a row the first one found here
 _RUNS = {"CJK", "HIRAGANA", "KATAKANA", "BOPOMOFO"}
 # Words that begin with an apostrophe; elsewhere it is a quotation mark.
 _CLIPPED = {
-    "nl": set("s t n k m ie".split()),
-    "af": set("n k t".split()),
-    "en": set("em tis twas til cause cos n round bout".split()),
+    "nl": {"s", "t", "n", "k", "m", "ie"},
+    "af": {"n", "k", "t"},
+    "en": {"em", "tis", "twas", "til", "cause", "cos", "n", "round", "bout"},
 }
 
 

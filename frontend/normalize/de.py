@@ -1,5 +1,6 @@
 """German as it is written and read aloud."""
 
+# ruff: noqa: E501, SIM905 - tables of words
 from __future__ import annotations
 
 from num2words import num2words
@@ -7,7 +8,21 @@ from num2words import num2words
 from frontend.normalize.grammar import Grammar, Money
 
 MONTHS = tuple("Januar Februar März April Mai Juni Juli August September Oktober November Dezember".split())
-_SHORT = {"Jan": 1, "Feb": 2, "Mär": 3, "Mrz": 3, "Apr": 4, "Jun": 6, "Jul": 7, "Aug": 8, "Sep": 9, "Sept": 9, "Okt": 10, "Nov": 11, "Dez": 12}
+_SHORT = {
+    "Jan": 1,
+    "Feb": 2,
+    "Mär": 3,
+    "Mrz": 3,
+    "Apr": 4,
+    "Jun": 6,
+    "Jul": 7,
+    "Aug": 8,
+    "Sep": 9,
+    "Sept": 9,
+    "Okt": 10,
+    "Nov": 11,
+    "Dez": 12,
+}
 # What an ordinal ends in after these words.
 _N = set("am dem den des im vom zum zur beim vor nach seit ab bis einem eines einer meinem seinem ihrem unserem diesem diesen "
          "keinem jedem jeden jedes seinen ihren meinen unseren deren".split())  # fmt: skip

@@ -1,5 +1,6 @@
 """English as it is written and read aloud; American unless the tag says Britain."""
 
+# ruff: noqa: E501, SIM905 - tables of words
 from __future__ import annotations
 
 from num2words import num2words
@@ -7,7 +8,20 @@ from num2words import num2words
 from frontend.normalize.grammar import Grammar, Money
 
 MONTHS = tuple("January February March April May June July August September October November December".split())
-_SHORT = {"Jan": 1, "Feb": 2, "Mar": 3, "Apr": 4, "Jun": 6, "Jul": 7, "Aug": 8, "Sep": 9, "Sept": 9, "Oct": 10, "Nov": 11, "Dec": 12}
+_SHORT = {
+    "Jan": 1,
+    "Feb": 2,
+    "Mar": 3,
+    "Apr": 4,
+    "Jun": 6,
+    "Jul": 7,
+    "Aug": 8,
+    "Sep": 9,
+    "Sept": 9,
+    "Oct": 10,
+    "Nov": 11,
+    "Dec": 12,
+}
 
 
 def cardinal(number: int) -> str:

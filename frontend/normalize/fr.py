@@ -1,5 +1,6 @@
 """French as it is written and read aloud."""
 
+# ruff: noqa: E501, SIM905 - tables of words
 from __future__ import annotations
 
 from num2words import num2words

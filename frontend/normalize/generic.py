@@ -81,7 +81,7 @@ def _safely(say: Callable[[int | Decimal], str]) -> Callable[[int | Decimal], st
     def spell(number: int | Decimal) -> str:
         try:
             spelled = say(number)
-        except Exception:  # noqa: BLE001
+        except Exception:
             spelled = ""
         if spelled and not any(char.isdigit() for char in spelled):
             return spelled
@@ -94,7 +94,7 @@ def _counts(say: Callable[[int | Decimal], str]) -> bool:
     """Whether a library really counts in the language: some raise for parts of it, each in its own way."""
     try:
         said = [say(n) for n in (0, 1, 9, 12, 21, 345, 6789, 10**6, 10**12, Decimal("3.14"))]
-    except Exception:  # noqa: BLE001
+    except Exception:
         return False
     return all(said) and not any(char.isdigit() for text in said for char in text)
 
@@ -103,7 +103,7 @@ def _minus(say: Callable[[int], str]) -> str:
     """The word for minus: what "-5" has that "5" has not."""
     try:
         negative, positive = say(-5), say(5)
-    except Exception:  # noqa: BLE001
+    except Exception:
         return "minus"
     return negative.replace(positive, "").strip() or "minus"
 

@@ -81,11 +81,15 @@ class Grammar:
 
     def digits(self, digits: str) -> str:
         """One by one."""
-        return " ".join(self.cardinal(int(digit)) for digit in digits)
+        return " ".join(self._digit_words[int(digit)] for digit in digits)
+
+    @cached_property
+    def _digit_words(self) -> list[str]:
+        return [self.cardinal(digit) for digit in range(10)]
 
     def whole(self, digits: str) -> str:
         """A string of ASCII digits as a number; with a leading zero or of more than 18 digits, one by one."""
-        if len(digits) > MAX_DIGITS or len(digits) > 1 and digits[0] == "0":
+        if len(digits) > MAX_DIGITS or (len(digits) > 1 and digits[0] == "0"):
             return self.digits(digits)
         return self.cardinal(int(digits))
 

@@ -1,5 +1,6 @@
 """Dutch as it is written and read aloud."""
 
+# ruff: noqa: E501, SIM905 - tables of words
 from __future__ import annotations
 
 from num2words import num2words
@@ -7,7 +8,20 @@ from num2words import num2words
 from frontend.normalize.grammar import Grammar, Money
 
 MONTHS = tuple("januari februari maart april mei juni juli augustus september oktober november december".split())
-_SHORT = {"jan": 1, "feb": 2, "mrt": 3, "apr": 4, "jun": 6, "jul": 7, "aug": 8, "sep": 9, "sept": 9, "okt": 10, "nov": 11, "dec": 12}
+_SHORT = {
+    "jan": 1,
+    "feb": 2,
+    "mrt": 3,
+    "apr": 4,
+    "jun": 6,
+    "jul": 7,
+    "aug": 8,
+    "sep": 9,
+    "sept": 9,
+    "okt": 10,
+    "nov": 11,
+    "dec": 12,
+}
 
 
 def cardinal(number: int) -> str:
@@ -24,7 +38,9 @@ def year(number: int) -> str:
     hundreds, rest = divmod(number, 100)
     if number >= 2000:
         return cardinal(number)
-    return f"{cardinal(hundreds)}honderd" if not rest else f"{cardinal(hundreds)}{'honderd' if rest < 10 else ' '}{cardinal(rest)}"
+    return (
+        f"{cardinal(hundreds)}honderd" if not rest else f"{cardinal(hundreds)}{'honderd' if rest < 10 else ' '}{cardinal(rest)}"
+    )
 
 
 def _date(day: int, month: int, year_number: int, before: str) -> str:

@@ -154,13 +154,13 @@ def _numeric_date(g: Grammar) -> str:
 
 def _say_numeric_date(match: re.Match, g: Grammar) -> str | None:
     first, second = int(match[1]), int(match[3])
-    month_first = g.month_first and match[2] == "/" and first <= 12 or second > 12
+    month_first = (g.month_first and match[2] == "/" and first <= 12) or second > 12
     day, month = (second, first) if month_first else (first, second)
     return _date(day, month, match[4], match, g)
 
 
 def _short_date(g: Grammar) -> str:
-    return rf"(?<![\w.,-])(\d{{1,2}})\.(\d{{1,2}})\.(?!\d)" if g.short_date else r"(?!)"
+    return r"(?<![\w.,-])(\d{1,2})\.(\d{1,2})\.(?!\d)" if g.short_date else r"(?!)"
 
 
 def _say_short_date(match: re.Match, g: Grammar) -> str | None:
@@ -289,12 +289,13 @@ def _range(g: Grammar) -> str:
 def _say_range(match: re.Match, g: Grammar) -> Edits | None:
     """Only the dash: the numbers are said by later rules."""
     low, high = (float(re.sub(r"\D", "", match[i]) or 0) for i in (1, 3))
-    is_span = low < high or len(match[1]) == 4 and len(match[3]) == 2
+    is_span = low < high or (len(match[1]) == 4 and len(match[3]) == 2)
     return [(*match.span(2), f" {g.to} " if is_span else " — ")]
 
 
 def _telephone(g: Grammar) -> str:
-    return r"(?<![\w.,/-])(?:\+\d[\d ()/-]{6,24}\d|0\d{1,5}[ /-][\d /-]{4,18}\d|\(?\d{3}\)?[ -]\d{3}-\d{4}|\d{3}-\d{4})(?![\w-]|[.,]\d)"
+    written = r"\+\d[\d ()/-]{6,24}\d|0\d{1,5}[ /-][\d /-]{4,18}\d|\(?\d{3}\)?[ -]\d{3}-\d{4}|\d{3}-\d{4}"
+    return rf"(?<![\w.,/-])(?:{written})(?![\w-]|[.,]\d)"
 
 
 def _say_telephone(match: re.Match, g: Grammar) -> Edits:
@@ -403,7 +404,7 @@ def _capitals(g: Grammar) -> str:
 
 def _say_capitals(match: re.Match, g: Grammar) -> Edits | str | None:
     letters = match["word"] or match["initial"] or match["single"] or match.group()
-    is_plural = bool(match["plural"]) or len(letters) > 2 and letters[-1] == "s" and letters[:-1].isupper()
+    is_plural = bool(match["plural"]) or (len(letters) > 2 and letters[-1] == "s" and letters[:-1].isupper())
     if is_plural and not match["plural"]:  # "CDs"
         letters = letters[:-1]
     if not letters.isupper() or not (letters[0] < "\u0590" or "\u1e00" <= letters[0] < "\u2000"):
@@ -416,7 +417,7 @@ def _say_capitals(match: re.Match, g: Grammar) -> Edits | str | None:
     if match["word"]:
         if letters in g.said:
             return [(start, start + len(letters), g.said[letters])]
-        if _is_shouted(match.string) or len(letters) > 6 or len(letters) > 3 and _is_pronounceable(letters):
+        if _is_shouted(match.string) or len(letters) > 6 or (len(letters) > 3 and _is_pronounceable(letters)):
             return [(start, match.end(), match.group().lower())]
     spelled = [(start + i, start + i + 1, f" {_letter(c, g)} ") for i, c in enumerate(letters) if c != "."]
     if match.string[start - 1 : start] == "'":  # l'UE: the elided article stays with its letter
@@ -425,7 +426,7 @@ def _say_capitals(match: re.Match, g: Grammar) -> Edits | str | None:
     if dots and not match.string[match.end() :].strip("\"') "):
         dots.pop()  # it ends the sentence too
     if match["word"] and is_plural:
-        a, b, new = spelled[-1]
+        a, _b, new = spelled[-1]
         spelled[-1] = (a, match.end(), new.rstrip() + "'s ")
     return sorted(spelled + dots)
 
@@ -483,4 +484,3 @@ RULES = (
     (_capitals, _say_capitals),
     (_sign, _say_sign),
 )
-

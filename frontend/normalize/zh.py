@@ -1,5 +1,6 @@
 """Mandarin as it is written and read aloud; numbers stand between characters without spaces."""
 
+# ruff: noqa: E501 - tables of words
 from __future__ import annotations
 
 import re

@@ -1,5 +1,6 @@
 """Every character is spoken, mapped, a pause, markup, or dropped for a stated reason: the contract of `frontend.report`."""
 
+# ruff: noqa: E501 - tables of samples
 import unicodedata
 
 import numpy as np

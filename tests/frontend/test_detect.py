@@ -34,7 +34,15 @@ def test_the_language_of_a_sentence_is_found(language):
 
 @pytest.mark.parametrize(
     ("text", "language"),
-    [("Hello", "en-us"), ("Guten Morgen", "de"), ("Goedemorgen allemaal", "nl"), ("Bonjour", "fr"), ("你好", "cmn"), ("123", "en-us"), ("", "en-us")],
+    [
+        ("Hello", "en-us"),
+        ("Guten Morgen", "de"),
+        ("Goedemorgen allemaal", "nl"),
+        ("Bonjour", "fr"),
+        ("你好", "cmn"),
+        ("123", "en-us"),
+        ("", "en-us"),
+    ],
 )
 def test_a_word_or_two_are_enough_for_the_house_languages(text, language):
     assert detect(text) == language
@@ -60,7 +68,19 @@ def test_a_doubted_tag_is_obeyed_and_noted():
     assert analysis.language == "en-us" and note.kind == "language" and "de" in note.detail
 
 
-@pytest.mark.parametrize(("char", "script"), [("a", "LATIN"), ("é", "LATIN"), ("я", "CYRILLIC"), ("你", "CJK"), ("か", "HIRAGANA"), ("1", ""), (" ", ""), ("ꙮ", "CYRILLIC")])
+@pytest.mark.parametrize(
+    ("char", "script"),
+    [
+        ("a", "LATIN"),
+        ("é", "LATIN"),
+        ("я", "CYRILLIC"),
+        ("你", "CJK"),
+        ("か", "HIRAGANA"),
+        ("1", ""),
+        (" ", ""),
+        ("ꙮ", "CYRILLIC"),
+    ],
+)
 def test_scripts(char, script):
     assert script_of(char) == script
 

@@ -1,5 +1,6 @@
 """Numbers, dates, money, units, codes and acronyms as they are read aloud, line by line (tests/golden/normalize)."""
 
+# ruff: noqa: E501 - tables of samples
 import sys
 from pathlib import Path
 
@@ -69,21 +70,37 @@ def test_every_language_reads_a_hard_line_without_failing():
             assert len(spoken(hard, language.tag)) > 60, language.tag
 
 
-@pytest.mark.parametrize(("letters", "value"), [("XIV", 14), ("MCMXCIX", 1999), ("IV", 4), ("IIII", None), ("VX", None), ("", None)])
+@pytest.mark.parametrize(
+    ("letters", "value"), [("XIV", 14), ("MCMXCIX", 1999), ("IV", 4), ("IIII", None), ("VX", None), ("", None)]
+)
 def test_roman_numerals(letters, value):
     assert roman_value(letters) == value
 
 
 @pytest.mark.parametrize(
     ("number", "said"),
-    [(0, "零"), (2, "二"), (10, "十"), (105, "一百零五"), (1010, "一千零一十"), (10_050, "一万零五十"), (20_000, "两万"), (100_000_000, "一亿")],
+    [
+        (0, "零"),
+        (2, "二"),
+        (10, "十"),
+        (105, "一百零五"),
+        (1010, "一千零一十"),
+        (10_050, "一万零五十"),
+        (20_000, "两万"),
+        (100_000_000, "一亿"),
+    ],
 )
 def test_mandarin_numbers(number, said):
     assert cardinal(number) == said
 
 
 def test_plain_words_are_left_alone():
-    for language, text in (("fr", "Vers le Ciel, où son oeil voit"), ("fr", "Me dire, Le ciel"), ("en-us", "It is I, he said."), ("de", "Die Vorder- und Rückseite")):
+    for language, text in (
+        ("fr", "Vers le Ciel, où son oeil voit"),
+        ("fr", "Me dire, Le ciel"),
+        ("en-us", "It is I, he said."),
+        ("de", "Die Vorder- und Rückseite"),
+    ):
         assert spoken(text, language) == text
 
 

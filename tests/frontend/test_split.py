@@ -95,7 +95,9 @@ def test_grapheme_cut_keeps_marks_with_their_letter():
     assert grapheme_cut("\u0301" * 50, 10) == 10  # marks alone: the limit holds
 
 
-@pytest.mark.parametrize("unit", [".", "a.", "! ", "\n", "(", "[", '"', "a", "a ", "。", "Dr. ", "1.", ", ", "[[", "[fr]", "…", " \n"])
+@pytest.mark.parametrize(
+    "unit", [".", "a.", "! ", "\n", "(", "[", '"', "a", "a ", "。", "Dr. ", "1.", ", ", "[[", "[fr]", "…", " \n"]
+)
 def test_time_grows_with_the_length_only(unit):
     def seconds(n: int) -> float:
         text = (unit * n)[:n]
