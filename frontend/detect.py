@@ -74,6 +74,7 @@ def detect(text: str) -> str:
         return "en-us"
     if counts.get("HIRAGANA", 0) + counts.get("KATAKANA", 0) > 0.1 * sum(counts.values()):
         return "ja"
+    counts["CJK"] = 3 * counts.get("CJK", 0)  # one character says as much as three letters
     script = max(counts, key=counts.get)
     if script in ("CJK", "BOPOMOFO"):
         return "cmn"

@@ -27,7 +27,8 @@ def normalize(text: SpannedText, language: str) -> SpannedText:
         from frontend.normalize import zh
 
         return zh.apply(text)
-    from frontend.normalize.shared import RULES, apply
+    from frontend.normalize.engine import apply
+    from frontend.normalize.shared import RULES
 
     return apply(text, grammar(language), RULES)
 

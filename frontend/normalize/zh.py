@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import re
 
+from frontend.normalize.engine import Edits, Rule
+from frontend.normalize.engine import apply as apply_rules
 from frontend.normalize.grammar import Grammar, Money
-from frontend.normalize.shared import RULES, Edits, Rule
-from frontend.normalize.shared import apply as apply_rules
+from frontend.normalize.shared import RULES
 from frontend.spans import SpannedText
 
 _DIGITS = "零一二三四五六七八九"

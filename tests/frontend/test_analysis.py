@@ -1,5 +1,6 @@
 """The whole way from text to phones: markup, limits, errors, and the same result alone, in a corpus and joined."""
 
+# ruff: noqa: E501 - long samples
 import json
 
 import numpy as np
@@ -21,7 +22,10 @@ def symbols(clause) -> list[str]:
 def test_a_sentence_a_clause_and_words_that_point_into_the_text():
     raw = "Dr. Lee paid $3.50.  Then he left!"
     analysis = frontend.analyze(raw, "en")
-    assert [clause.normalized for clause in analysis.clauses] == ["doctor Lee paid three dollars and fifty cents.", "Then he left!"]
+    assert [clause.normalized for clause in analysis.clauses] == [
+        "doctor Lee paid three dollars and fifty cents.",
+        "Then he left!",
+    ]
     assert analysis.language == "en-us"
     spoken = {word.text: raw[word.start : word.end] for clause in analysis.clauses for word in clause.words}
     assert spoken["doctor"] == "Dr." and spoken["Lee"] == "Lee" and spoken["cents"] == "$3.50" and spoken["Then"] == "Then"

@@ -9,7 +9,7 @@ import pytest
 from frontend.clean import clean
 from frontend.languages import languages
 from frontend.normalize import normalize
-from frontend.normalize.shared import roman_value
+from frontend.normalize.letters import roman_value
 from frontend.normalize.zh import cardinal
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "normalize"
