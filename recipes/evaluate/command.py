@@ -48,20 +48,25 @@ def evaluate():
 @evaluate.command()
 @table_options("test")
 @click.option("--vocoder", "vocoders", multiple=True, metavar="NAME=DIR", help="A further vocoder to compare; may be repeated.")
+@click.option("--vocos", metavar="DIR", help="A published Vocos (config.yaml and weights) to compare.")
 @click.pass_context
-def vocoder(context, speech, split, per_corpus, corpora, vocoders, out, results):
+def vocoder(context, speech, split, per_corpus, corpora, vocoders, vocos, out, results):
     """Copy synthesis on speakers never seen in training, beside WORLD and Griffin-Lim."""
     from recipes.evaluate import baselines, experiments
     from recipes.evaluate.clips import select, unseen_speakers
     from vocoder.api import Vocoder
     from vocoder.audio.f0 import extract_f0
     from vocoder.audio.mel import log_mel
+    from vocoder.vocos import VocosPackage
 
     def copier(model):
         return lambda wav: model.decode(log_mel(wav), extract_f0(wav))
 
     systems = {"house": copier(Vocoder.load())}
     systems |= {name: copier(Vocoder.load(folder)) for name, folder in map(_named, vocoders)}
+    if vocos:
+        published = VocosPackage.load(vocos)
+        systems["Vocos"] = lambda wav: published.decode(published.mel(wav))
     systems |= {"WORLD": baselines.world_copy, "Griffin-Lim": lambda wav: baselines.griffin_lim(log_mel(wav))}
     clips = select(unseen_speakers(speech, split), per_corpus, corpora or None)
     rows, records = experiments.copy_synthesis(clips, systems)

@@ -317,10 +317,14 @@ def test_vocoder_command_writes_its_table(tmp_path, monkeypatch):
     pytest.importorskip("pesq")
     pytest.importorskip("pystoi")
     from vocoder.api import Vocoder
+    from vocoder.vocos import VocosPackage
 
     class Buzz:
-        def decode(self, mel, f0):
-            assert mel.shape == (len(f0), 100)
+        def mel(self, wav):
+            return log_mel(wav)
+
+        def decode(self, mel, f0=None):
+            assert mel.shape[1] == 100 and (f0 is None or len(f0) == len(mel))
             return 0.01 * np.sin(np.arange(320 * len(mel), dtype=np.float32))
 
     write_corpus(
@@ -332,15 +336,18 @@ def test_vocoder_command_writes_its_table(tmp_path, monkeypatch):
         ],
     )
     monkeypatch.setattr(Vocoder, "load", lambda folder=None: Buzz())
+    monkeypatch.setattr(VocosPackage, "load", lambda folder: Buzz())
     results = tmp_path / "RESULTS.md"
     done = CliRunner().invoke(
         command.evaluate,
-        ["vocoder", "--speech", str(tmp_path), "--vocoder", "other=x", "--out", str(tmp_path / "out"), "--results", str(results)],
+        ["vocoder", "--speech", str(tmp_path), "--vocoder", "other=x", "--vocos", "y", "--out", str(tmp_path / "out"),
+         "--results", str(results)],
     )
     assert done.exit_code == 0, done.output
     table = strict_json.load(tmp_path / "out" / "vocoder.json")
     pesq = {row["system"]: row["PESQ wb"]["value"] for row in table["rows"]}
-    assert list(pesq) == ["house", "other", "WORLD", "Griffin-Lim"] and pesq["Griffin-Lim"] > pesq["house"] == pesq["other"]
+    assert list(pesq) == ["house", "other", "Vocos", "WORLD", "Griffin-Lim"]
+    assert pesq["Griffin-Lim"] > pesq["house"] == pesq["other"] == pesq["Vocos"]
     assert {clip["clip"] for clip in table["clips"]} == {"k0"}  # bert was heard in training
     assert "| Griffin-Lim | 1 |" in results.read_text()
 
