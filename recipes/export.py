@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tts.base.errors import NoInputError
+from tts.base.errors import ModelError, NoInputError
 from tts.base.files import atomic_write
 
 VOICE_CLIPS = 40  # clips whose style vectors are averaged into a voice
@@ -39,13 +39,19 @@ def export(exp, dump, out, *, dtype: str = "float16", voices_from_minutes: float
         dtype: Of the stored weights.
         voices_from_minutes: Acoustic models get a voice of every speaker with at least so many minutes.
     """
-    from safetensors.torch import load_file
-
     from frontend import inventory
+    from recipes.train.loop import read_checkpoint
     from vocoder.nn.checkpoint import save_model
 
     checkpoint, facts = newest(exp), json.loads((Path(exp) / "model.json").read_text())
-    step = json.loads((checkpoint / "state.json").read_text())["step"]
+    try:
+        step, tensors = read_checkpoint(checkpoint)
+    except Exception as error:
+        raise ModelError(
+            f"the newest checkpoint is damaged: {str(error)[:200]}",
+            where=checkpoint,
+            fix="Train on for a moment: training sets it aside and goes on from the one before.",
+        ) from error
     heard = corpus_facts(dump)
     config = {"kind": facts["kind"], "model": facts["model"], "steps": step, **heard}
     if "architecture" in facts:
@@ -54,7 +60,7 @@ def export(exp, dump, out, *, dtype: str = "float16", voices_from_minutes: float
         config["inventory"] = inventory.digest(facts["model"]["variance"]["text"]["n_symbols"])
     if facts["kind"] == "aligner":
         config["inventory"] = inventory.digest(facts["model"]["n_symbols"])
-    written = save_model(out, load_file(checkpoint / "ema.safetensors"), config, card(facts, step, heard), dtype)
+    written = save_model(out, tensors["ema"], config, card(facts, step, heard), dtype)
     if facts["kind"] == "acoustic":
         write_voices(out, dump, voices_from_minutes)
     return written

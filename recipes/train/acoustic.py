@@ -18,7 +18,7 @@ from recipes.adversarial import MelDiscriminators, discriminator_loss, feature_l
 from recipes.batch import Corpus, FrameBatches, lengths, pad
 from recipes.export import record_model
 from recipes.store import StoreWriter
-from recipes.train.loop import Player, Task, TrainConfig, train
+from recipes.train.loop import Player, Task, TrainConfig, device_of, move, train
 from tts.models.fs2 import Fs2, Fs2Config
 from tts.models.text import TextConfig
 from tts.models.variance import VarianceConfig, band_mask
@@ -46,6 +46,10 @@ class AcousticTraining(Task):
         usable = [k for k in self.train.keys if k in self.train.store("durations")]
         frames = {k: n for k in usable if (n := self.train.frames(k)) <= task.longest}
         self.speakers = Speakers(self.train, frames)
+        known = self.speakers.numbers
+        self.dev_keys = [
+            k for k in self.dev.keys if k in self.dev.store("durations") and self.dev.utterances[k].speaker in known
+        ]
         self.batches = FrameBatches(frames, task.budget, seed, repeats(self.train, frames, task.balance))
         self.players = [Player("model", model, self.generate)]
         if task.adversarial_from is not None:
@@ -84,12 +88,12 @@ class AcousticTraining(Task):
         return losses
 
     def validate(self, model, step: int) -> dict[str, float]:
-        """The training losses, and mel distance, on the dev split; its speakers are training speakers."""
+        """The training losses on those utterances of the dev split whose speakers are training speakers."""
         totals, n = {}, 0
-        keys = [k for k in self.dev.keys if k in self.dev.store("durations")]
-        for i in range(0, len(keys), 8):
+        for i in range(0, len(self.dev_keys), 8):
             rng = np.random.default_rng([self.seed, i])
-            batch = collate(self.dev, keys[i : i + 8], self.speakers, rng, self.task.reference_frames)
+            batch = collate(self.dev, self.dev_keys[i : i + 8], self.speakers, rng, self.task.reference_frames)
+            batch = move(batch, device_of(model))
             torch.manual_seed(i)
             for name, value in model.loss(batch).items():
                 totals[name] = totals.get(name, 0.0) + float(value)
@@ -97,9 +101,11 @@ class AcousticTraining(Task):
         return {name: value / n for name, value in totals.items()}
 
     def media(self, model, writer, step: int) -> None:
-        key = next(k for k in self.dev.keys if k in self.dev.store("durations"))
+        if not self.dev_keys:
+            return
         rng = np.random.default_rng(0)
-        batch = collate(self.dev, [key], self.speakers, rng, self.task.reference_frames)
+        batch = collate(self.dev, self.dev_keys[:1], self.speakers, rng, self.task.reference_frames)
+        batch = move(batch, device_of(model))
         mel = teacher_forced_mel(model, batch)[0]
         picture = torch.cat([batch["mel"][0], mel], dim=1).T.flip(0)
         writer.add_image("mel/predicted_above_natural", (picture + 11.5) / 14, step, dataformats="HW")

@@ -14,15 +14,16 @@ import torch
 from recipes.batch import Corpus, FrameBatches, lengths, pad
 from recipes.evaluate.edits import edit_distance
 from recipes.export import record_model
-from recipes.train.loop import Player, Task, TrainConfig, train
+from recipes.train.loop import Player, Task, TrainConfig, device_of, move, train
 from tts.aligner import (
     N_MARKS,
     AlignerConfig,
     AlignerModel,
-    alignment_prior,
     aligner_losses,
+    alignment_prior,
     collapse,
 )
+from vocoder.nn.masks import length_mask
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ class AlignerTraining(Task):
         """Phone error rate on the dev split, and how sure the alignment is."""
         edits, total = {}, {}
         for key in self.dev.keys:
-            batch = collate(self.dev, [key])
-            heard = collapse(model(batch["mel"], torch.ones(batch["mel"].shape[:2], dtype=torch.bool))[0].argmax(-1).tolist())
+            batch = move(collate(self.dev, [key]), device_of(model))
+            heard = collapse(model(batch["mel"], length_mask(batch["frame_lengths"]))[0].argmax(-1).tolist())
             language = self.dev.utterances[key].language
             edits[language] = edits.get(language, 0) + edit_distance(heard, batch["phones"][0].tolist())
             total[language] = total.get(language, 0) + batch["phones"].shape[1]

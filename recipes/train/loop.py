@@ -13,6 +13,7 @@ as an uninterrupted one.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -109,7 +110,7 @@ def train(task: Task, config: TrainConfig, exp, *, minutes: float, device: str =
     log = open(exp / "metrics.jsonl", "a", encoding="utf-8")
     writer = tensorboard_writer(exp)
     deadline = time.monotonic() + 60 * minutes
-    saved_at, bad_in_a_row, sums, started, since = time.monotonic(), 0, {}, time.monotonic(), step
+    saved_at, bad_in_a_row, figures, started, since = time.monotonic(), 0, {}, time.monotonic(), step
     with Progress(f"train {exp.name}", minutes=minutes) as progress:
         while time.monotonic() < deadline and (max_steps is None or step < max_steps):
             torch.manual_seed(hash_of(config.seed, step))
@@ -135,7 +136,7 @@ def train(task: Task, config: TrainConfig, exp, *, minutes: float, device: str =
                     break
                 optimizer.step()
                 for name, value in {**losses, f"{player.name}/grad": norm}.items():
-                    sums[name] = sums.get(name, 0.0) + float(value.detach())
+                    figures.setdefault(name, []).append(float(value.detach()))
             bad_in_a_row = 0 if fine else bad_in_a_row + 1
             if bad_in_a_row >= 5:
                 raise DataError(
@@ -144,15 +145,16 @@ def train(task: Task, config: TrainConfig, exp, *, minutes: float, device: str =
                     fix="Look at the utterances named there; the newest checkpoint is still good.",
                     code="train.nan",
                 )
-            update_ema(ema, model, config.ema_decay, step)
+            if fine:
+                update_ema(ema, model, config.ema_decay, step)
             step += 1
             if step % config.report_steps == 0:
                 seconds = time.monotonic() - started
-                means = {name: value / config.report_steps for name, value in sums.items()}
+                means = {name: sum(values) / len(values) for name, values in figures.items()}
                 row = {"step": step, "steps_per_second": (step - since) / seconds, "rate": config.rate(step), **means}
                 write_row(log, writer, row)
                 progress.update(step=step, **{k: v for k, v in list(means.items())[:4]})
-                sums = {}
+                figures = {}
             if step % config.validate_steps == 0:
                 validate(task, model, ema, log, writer, step)
             if time.monotonic() - saved_at > 60 * config.save_minutes:
@@ -202,7 +204,8 @@ def save(exp: Path, task: Task, optimizers: dict, ema: dict, step: int, config: 
     for player in task.players:
         save_file({k: v.contiguous() for k, v in player.module.state_dict().items()}, folder / f"{player.name}.safetensors")
         save_file(optimizer_tensors(optimizers[player.name]), folder / f"optimizer-{player.name}.safetensors")
-    (folder / "state.json").write_text(json.dumps({"step": step, "train": asdict(config)}, indent=1))
+    files = {path.name: sha256(path) for path in sorted(folder.iterdir())}
+    (folder / "state.json").write_text(json.dumps({"step": step, "train": asdict(config), "files": files}, indent=1))
     for path in folder.iterdir():
         with open(path, "rb") as file:
             os.fsync(file.fileno())
@@ -215,25 +218,46 @@ def save(exp: Path, task: Task, optimizers: dict, ema: dict, step: int, config: 
 
 
 def restore(exp: Path, task: Task, optimizers: dict, ema: dict) -> int:
-    """Load the newest complete checkpoint into everything; returns its step, 0 when there is none."""
+    """Load the newest sound checkpoint into everything; returns its step, 0 when there is none.
+
+    A damaged one is set aside as ``damaged-step-N``: it must not stand in the way when its step is reached again.
+    """
     for folder in sorted(exp.glob("step-*"), reverse=True):
         try:
-            state = json.loads((folder / "state.json").read_text())
-            stored_ema = load_file(folder / "ema.safetensors")
-            present = [p for p in task.players if (folder / f"{p.name}.safetensors").exists() or p is task.players[-1]]
-            stored = {p.name: load_file(folder / f"{p.name}.safetensors") for p in present}
-            moments = {p.name: load_file(folder / f"optimizer-{p.name}.safetensors") for p in present}
+            step, tensors = read_checkpoint(folder)
         except Exception as error:  # any damage at all: fall back one checkpoint, and say so
+            aside = exp / f"damaged-{folder.name}"
+            shutil.rmtree(aside, ignore_errors=True)
+            folder.rename(aside)
             with open(exp / "metrics.jsonl", "a", encoding="utf-8") as log:
-                log.write(json.dumps({"skipped_checkpoint": folder.name, "error": str(error)[:200]}) + "\n")
+                log.write(json.dumps({"damaged_checkpoint": folder.name, "error": str(error)[:200]}) + "\n")
             continue
-        for player in present:  # a player that joined later starts afresh
-            load_exact(player.module, stored[player.name], folder)
-            restore_optimizer(optimizers[player.name], moments[player.name])
+        for player in task.players:
+            if player.name not in tensors and player is not task.players[-1]:
+                continue  # it joined after this checkpoint, and starts afresh
+            load_exact(player.module, tensors.get(player.name, {}), folder)
+            restore_optimizer(optimizers[player.name], tensors[f"optimizer-{player.name}"])
         for name in ema:
-            ema[name].copy_(stored_ema[name])
-        return state["step"]
+            ema[name].copy_(tensors["ema"][name])
+        return step
     return 0
+
+
+def read_checkpoint(folder: Path) -> tuple[int, dict[str, dict[str, Tensor]]]:
+    """(step, tensors by file) of a checkpoint whose hashes hold. Any exception means that it is damaged."""
+    state = json.loads((folder / "state.json").read_text())
+    if folder.name != f"step-{state['step']:08d}":
+        raise ValueError(f"the folder holds step {state['step']}")
+    files = state.get("files") or dict.fromkeys(path.name for path in folder.glob("*.safetensors"))  # written before hashes were
+    for name, digest in files.items():
+        if digest and sha256(folder / name) != digest:
+            raise ValueError(f"{name} does not match its sha256")
+    return state["step"], {name.removesuffix(".safetensors"): load_file(folder / name) for name in files}
+
+
+def sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load_exact(module: nn.Module, tensors: dict[str, Tensor], where) -> None:
@@ -292,6 +316,10 @@ def tensorboard_writer(exp: Path):
 def hash_of(seed: int, step: int) -> int:
     """A generator seed that differs for every (seed, step)."""
     return (seed * 1_000_003 + step * 7_919 + 12_345) % (2**63)
+
+
+def device_of(model: nn.Module) -> torch.device:
+    return next(model.parameters()).device
 
 
 def move(batch: dict, device) -> dict:

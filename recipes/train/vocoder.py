@@ -20,7 +20,7 @@ from recipes.adversarial import Discriminators, discriminator_loss, feature_loss
 from recipes.export import record_model
 from recipes.losses import multi_scale_mel_loss
 from recipes.store import Store
-from recipes.train.loop import Player, Task, TrainConfig, train
+from recipes.train.loop import Player, Task, TrainConfig, device_of, train
 from vocoder.audio.frames import HOP_LENGTH
 from vocoder.audio.mel import log_mel
 from vocoder.excitation import pulse_train
@@ -102,7 +102,7 @@ class VocoderTraining(Task):
         keys = sorted(self.dev.wav.items)[:: max(1, len(self.dev.wav) // 16)][:16]
         for key in keys:
             wav, f0, _ = self.dev.crop(key, None, min(225, self.dev.f0.rows(key)))
-            wav, f0 = torch.from_numpy(wav)[None], torch.from_numpy(f0)[None]
+            wav, f0 = (torch.from_numpy(a)[None].to(device_of(model)) for a in (wav, f0))
             mel = log_mel(wav)
             total += float((log_mel(model(mel, f0).float()) - mel).abs().mean())
         return {"mel_l1": total / len(keys)}
@@ -110,8 +110,9 @@ class VocoderTraining(Task):
     def media(self, model, writer, step: int) -> None:
         key = sorted(self.dev.wav.items)[0]
         wav, f0, _ = self.dev.crop(key, None, min(375, self.dev.f0.rows(key)))
-        mel = log_mel(torch.from_numpy(wav)[None])
-        copy = model(mel, torch.from_numpy(f0)[None]).float()
+        wav, f0 = (torch.from_numpy(a)[None].to(device_of(model)) for a in (wav, f0))
+        mel = log_mel(wav)
+        copy = model(mel, f0).float()
         pictures = torch.cat([mel, log_mel(copy)], dim=2)[0].T.flip(0)
         writer.add_image("mel/copy_above_natural", (pictures + 11.5) / 14, step, dataformats="HW")
         writer.add_audio("copy", copy[0].clamp(-1, 1), step, 24000)
