@@ -10,7 +10,7 @@ import traceback
 
 import click
 
-from tts.base.errors import TtsError
+from tts.base.errors import TtsError, UnavailableError
 
 STAGES = {
     "data": ("recipes.stages.data", "data", "Stage 1: data directories of a published corpus."),
@@ -68,7 +68,10 @@ def run(args: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except TtsError as error:
+    except (TtsError, ModuleNotFoundError) as error:
+        if isinstance(error, ModuleNotFoundError):
+            error = UnavailableError(f"{error.name} is not installed.", code="package.missing",
+                                     fix="pip install 'parlance-tts[train,eval]'")
         if "--debug" in args:
             traceback.print_exc()
         click.echo(f"recipes: {error}", err=True)

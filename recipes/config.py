@@ -11,12 +11,10 @@ Command lines change single values: ``--set train.learning_rate=1e-4``.
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from tts.base.errors import DataError, NoInputError, UnavailableError, UsageError
-from tts.base.files import atomic_write
 
 
 def read(path: str | Path | None, overrides: Iterable[str], sections: Iterable[str]) -> dict[str, dict]:
@@ -43,12 +41,6 @@ def read(path: str | Path | None, overrides: Iterable[str], sections: Iterable[s
         if not isinstance(section, dict):
             raise DataError(f"section {name!r} must hold named values.", where=path, code="config.section")
     return {name: content.get(name, {}) for name in sections}
-
-
-def record(exp: str | Path, sections: dict) -> None:
-    """What this training was called with, beside its checkpoints."""
-    Path(exp).mkdir(parents=True, exist_ok=True)
-    atomic_write(Path(exp) / "call.json", json.dumps(sections, indent=1, ensure_ascii=False) + "\n", force=True)
 
 
 def _load(path: Path) -> dict:
@@ -78,5 +70,6 @@ def _yaml():
     try:
         import yaml
     except ImportError as error:
-        raise UnavailableError("PyYAML is not installed.", code="config.pyyaml", fix="pip install 'parlance-tts[train]'") from error
+        raise UnavailableError("PyYAML is not installed.", code="config.pyyaml",
+                               fix="pip install 'parlance-tts[train]'") from error
     return yaml

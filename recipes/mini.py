@@ -24,22 +24,12 @@ from tts.base.files import atomic_write
 SAMPLE_RATE = 24_000
 FRAME, HOP = 480, 120  # samples; 5 ms steps of the synthesiser
 FEATURES = ("syl son cons cont delrel lat nas strid voi sg cg ant cor distr lab hi lo back round velaric tense long hitone "
-            "hireg").split()  # fmt: skip
-SENTENCES = {
-    "en-us": ("{number} {color} {animal} {verb} {place}", {
-        "number": "Two Four Six Nine".split(),
-        "color": "black brown white green".split(),
-        "animal": "cats dogs birds sheep".split(),
-        "verb": "sleep sing run play".split(),
-        "place": ["in the garden.", "near the house, today.", "under the bridge?", "on the road."],
-    }),
-    "de": ("{number} {color} {animal} {verb} {place}", {
-        "number": "Zwei Vier Sechs Neun".split(),
-        "color": "schwarze braune weiße grüne".split(),
-        "animal": "Katzen Hunde Vögel Schafe".split(),
-        "verb": "schlafen singen laufen spielen".split(),
-        "place": ["im Garten.", "am Haus, heute.", "unter der Brücke?", "auf der Straße."],
-    }),
+            "hireg")  # fmt: skip
+WORDS = {
+    "en-us": "two four six nine black brown white green cats dogs birds sheep sleep sing run play garden house bridge road "
+             "under near over behind my your good young fish boat think jump",
+    "de": "zwei vier sechs neun schwarze braune weiße grüne Katzen Hunde Vögel Schafe schlafen singen laufen spielen Garten "
+          "Haus Brücke Straße unter neben über hinter mein dein gute junge Fische Boot denken springen",
 }  # fmt: skip
 
 
@@ -58,13 +48,15 @@ SPEAKERS = (Speaker("ada", "f", 205.0, 1.16, 1.05), Speaker("bob", "m", 112.0, 1
 
 
 def sentences(language: str, count: int, rng: np.random.Generator) -> list[str]:
-    """``count`` different sentences in which every word occurs about equally often."""
-    template, words = SENTENCES[language]
-    found: dict[str, None] = {}
+    """``count`` strings of four to six words. Any word may stand anywhere, so that no model can guess it by its place."""
+    found = []
     while len(found) < count:
-        columns = {slot: rng.permutation(choices) for slot, choices in words.items()}
-        found |= {template.format(**{slot: column[i] for slot, column in columns.items()}): None for i in range(4)}
-    return list(found)[:count]
+        words, size = list(rng.permutation(WORDS[language].split())), int(rng.integers(4, 7))
+        comma = "," if rng.random() < 0.4 else ""
+        middle = size // 2
+        text = " ".join(words[:middle]) + comma + " " + " ".join(words[middle:size]) + str(rng.choice([".", ".", "?"]))
+        found.append(text[0].upper() + text[1:])
+    return found
 
 
 def synthesise(ids: np.ndarray, stressed: np.ndarray, speaker: Speaker, rng: np.random.Generator):
@@ -87,8 +79,8 @@ def synthesise(ids: np.ndarray, stressed: np.ndarray, speaker: Speaker, rng: np.
     envelope[closures(ids, steps)] = 0.0
     question = inventory.QUESTION in ids
     position = np.linspace(0, 1, total)
-    melody = speaker.f0 * 2 ** ((0.25 - 0.5 * position + question * 0.9 * np.clip(position - 0.7, 0, 1) * 2)
-                                + 0.18 * stressed[phone] + 0.02 * np.sin(2 * np.pi * (4.5 * position + rng.random())))  # fmt: skip
+    octaves = 0.25 - 0.5 * position + question * 1.8 * np.clip(position - 0.7, 0, 1) + 0.18 * stressed[phone]
+    melody = speaker.f0 * 2 ** (octaves + 0.02 * np.sin(2 * np.pi * (4.5 * position + rng.random())))
     f0 = np.interp(np.arange(total * HOP) / HOP, np.arange(total), melody)
     wav = shape(pulses(f0), envelope[:, 0]) + shape(rng.standard_normal(total * HOP), envelope[:, 1])
     wav = wav / np.abs(wav).max() * 0.6 + 1e-4 * rng.standard_normal(len(wav))
@@ -115,7 +107,7 @@ def spectrum(index: int, tract: float) -> np.ndarray:
     bins = np.fft.rfftfreq(FRAME, 1 / SAMPLE_RATE)
     if index <= inventory.EXCLAMATION:
         return np.zeros((2, len(bins)))
-    f = dict(zip(FEATURES, feature_matrix()[index], strict=True))
+    f = dict(zip(FEATURES.split(), feature_matrix()[index], strict=True))
     own = np.random.default_rng(index).uniform(0.95, 1.05, 3)  # phones with equal features still differ a little
     f1 = (500 + 230 * f["lo"] - 190 * f["hi"] + 30 * f["tense"]) * own[0]
     f2 = (1600 - 550 * f["back"] + 180 * f["hi"] - 220 * f["round"] - 150 * f["lab"]) * own[1]
@@ -134,7 +126,7 @@ def spectrum(index: int, tract: float) -> np.ndarray:
 
 def closures(ids: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """[T] bool: the silent first 60 % of stops and affricates."""
-    names, mask, at = {name: i for i, name in enumerate(FEATURES)}, np.zeros(steps.sum(), bool), 0
+    names, mask, at = {name: i for i, name in enumerate(FEATURES.split())}, np.zeros(steps.sum(), bool), 0
     features = feature_matrix()[ids]
     for row, length in zip(features, steps, strict=True):
         if row[names["son"]] < 0 and row[names["cont"]] < 0:
@@ -182,7 +174,7 @@ def make(out: str | Path, per_voice: int = 12, seed: int = 0) -> Path:
     out, rng = Path(out), np.random.default_rng(seed)
     (out / "wavs").mkdir(parents=True, exist_ok=True)
     jobs = []
-    for language in SENTENCES:
+    for language in WORDS:
         texts = sentences(language, per_voice * len(SPEAKERS), rng)
         for i, text in enumerate(texts):
             speaker = SPEAKERS[i % len(SPEAKERS)]

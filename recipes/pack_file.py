@@ -46,7 +46,7 @@ class BlockReader:
         self.path = Path(path)
         try:
             size = self.path.stat().st_size
-            self._file = open(self.path, "rb")
+            self._file = open(self.path, "rb")  # noqa: SIM115 - closed by __exit__
         except OSError as error:
             raise NoInputError(f"cannot be read: {error.strerror}.", where=path, code="pack.unreadable") from error
         prefix = self._file.read(_PREFIX.size)

@@ -112,7 +112,7 @@ def run_one(plan: Plan, job: int) -> int:
     shown = " ".join(word if word in OPERATORS else shlex.quote(word) for word in command)
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        file = open(log, "w", encoding="utf-8")
+        file = open(log, "w", encoding="utf-8")  # noqa: SIM115 - the next statement closes it
     except OSError as error:
         raise CannotCreateError(f"cannot be written: {error.strerror}.", where=log, code="run.log") from error
     with file:

@@ -23,7 +23,7 @@ from tts.base.errors import UnavailableError
 
 MAX_FAULTS_PER_FILE = 1000
 CHARS_PER_SECOND = (3.0, 40.0)  # a Han character counts as three
-FIELDS = {"utt2spk": 2, "utt2lang": 2, "utt2dur": 2, "utt2bandwidth": 2, "utt2corpus": 2, "spk2gender": 2, "segments": 4}  # fmt: skip
+FIELDS = {"utt2spk": 2, "utt2lang": 2, "utt2dur": 2, "utt2bandwidth": 2, "utt2corpus": 2, "spk2gender": 2, "segments": 4}
 _ID = re.compile(r"[A-Za-z0-9._+@=%-]+")
 _PLAIN = re.compile(rb"[!-~]+(?: [!-~]+)+")  # nothing to complain about but the fields themselves
 _DENSE = {"CJK", "HIRAGANA", "KATAKANA", "HANGUL"}

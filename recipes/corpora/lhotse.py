@@ -80,14 +80,15 @@ def split_of(path: Path) -> str:
 def json_lines(path: Path) -> Iterator[dict]:
     """The objects of a JSON lines file, plain or gzip."""
     opened = gzip.open if path.suffix == ".gz" else open
-    number = 0
+    number = 1
     try:
         with opened(path, "rt", encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
+            for line in file:
                 row = json.loads(line)
                 if not isinstance(row, dict):
                     raise ValueError("not an object")
                 yield row
+                number += 1
     except (ValueError, EOFError, OSError, zlib.error) as error:
         raise DataError(f"not a line of JSON: {error}.", where=path, pos=number, code="corpus.json",
                         fix="Make the manifest again.") from error

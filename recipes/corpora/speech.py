@@ -51,7 +51,8 @@ def read(root: Path, exclude: Iterable[str] = SHARE_ALIKE) -> Corpus:
                 raise DataError(f"{error}.", where=root / "metadata.tsv", pos=number, code="corpus.number") from error
             corpus.add(row["split"], Utterance(
                 id=row["id"], wav=root / row["path"], text=row["text"], speaker=row["speaker"], language=row["lang"],
-                seconds=seconds, bandwidth_hz=bandwidth, gender=row["gender"] if row["gender"] in ("m", "f") else None, corpus=source,
+                seconds=seconds, bandwidth_hz=bandwidth, corpus=source,
+                gender=row["gender"] if row["gender"] in ("m", "f") else None,
             ))
     return corpus
 

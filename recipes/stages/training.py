@@ -1,4 +1,4 @@
-"""Stages 4 to 6: training, alignment, export. Configurations are YAML (recipes.config); each run records its call."""
+"""Stages 4 to 6: training, alignment, export. Configurations are YAML (recipes.config)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,6 @@ def train_aligner(dump, exp, minutes, device, config, overrides, pack, max_steps
 
     given = _prepare(config, overrides, ("model", "task", "train"), pack, dump)
     model = _dataclass(AlignerConfig, {"n_symbols": inventory.size(), **given["model"]})
-    _record(exp, "aligner", model)
     step = aligner.main(dump, exp, minutes, device, model, _dataclass(aligner.AlignerTask, given["task"]), _train(given),
                         max_steps=max_steps)  # fmt: skip
     click.echo(f"train-aligner: step {step:,} in {exp}")
@@ -47,7 +46,6 @@ def train_vocoder(dump, exp, minutes, device, config, overrides, pack, max_steps
 
     given = _prepare(config, overrides, ("model", "task", "train"), pack, dump)
     model = _dataclass(VocoderConfig, given["model"])
-    _record(exp, "vocoder", model)
     step = vocoder.main(dump, exp, minutes, device, model, _dataclass(vocoder.VocoderTask, given["task"]), _train(given), mels,
                         max_steps)  # fmt: skip
     click.echo(f"train-vocoder: step {step:,} in {exp}")
@@ -62,7 +60,6 @@ def train_acoustic(dump, exp, minutes, device, config, overrides, pack, max_step
     from recipes.train import acoustic
 
     given = _prepare(config, overrides, ("text", "task", "train"), pack, dump)
-    _record(exp, model, acoustic.build(model, dump, given["text"]).config)
     step = acoustic.main(dump, exp, minutes, model, device, _dataclass(acoustic.AcousticTask, given["task"]), _train(given),
                          given["text"], warm_start, max_steps)  # fmt: skip
     click.echo(f"train-acoustic: step {step:,} in {exp}")
@@ -77,6 +74,28 @@ def align(dump, aligner):
 
     for split, counts in main(dump, aligner).items():
         click.echo(f"align: {split}: " + ", ".join(f"{name} {n:,}" for name, n in counts.items()))
+
+
+@click.command(epilog="Example:  python -m recipes export --exp exp/fs2 --out exp/models/fs2 --vocoder exp/models/vocoder")
+@click.option("--exp", required=True, metavar="DIR", help="Training folder.")
+@click.option("--dump", default="dump", show_default=True, metavar="DIR", help="Feature store that it was trained on.")
+@click.option("--out", required=True, metavar="DIR", help="Model folder to write.")
+@click.option("--dtype", type=click.Choice(["float16", "bfloat16", "float32"]), default="float16", show_default=True)
+@click.option("--voices-from-minutes", type=click.FloatRange(0), default=15.0, show_default=True,
+              help="An acoustic model gets a voice of every speaker with so much speech.")  # fmt: skip
+@click.option("--vocoder", metavar="DIR", help="Vocoder that an acoustic model takes with it; else it uses the house vocoder.")
+def export(exp, dump, out, dtype, voices_from_minutes, vocoder):
+    """Write a model folder: averaged weights, config with hashes, card, voices."""
+    import shutil
+    from pathlib import Path
+
+    from recipes.export import export as write
+
+    config = write(exp, dump, out, dtype=dtype, voices_from_minutes=voices_from_minutes)
+    if vocoder:
+        shutil.rmtree(Path(out) / "vocoder", ignore_errors=True)
+        shutil.copytree(vocoder, Path(out) / "vocoder")
+    click.echo(f"export: {config['kind']} {config['model_id']} after {config['steps']:,} steps in {out}")
 
 
 def _prepare(config, overrides, sections, pack, dump) -> dict[str, dict]:
@@ -102,9 +121,3 @@ def _train(given: dict):
 
     return _dataclass(TrainConfig, given["train"]) if given["train"] else None
 
-
-def _record(exp, kind: str, model) -> None:
-    from recipes.config import record
-    from vocoder.nn.config import to_dict
-
-    record(exp, {"kind": kind, "model": to_dict(model)})

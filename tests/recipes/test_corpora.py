@@ -109,7 +109,7 @@ def test_libritts(tmp_path):
         stem.with_suffix(".normalized.txt").write_text("matthew Cuthbert is surprised")
         stem.with_suffix(".original.txt").write_text("Matthew Cuthbert is surprised")
     sound(root / "train-clean-100" / "103" / "1241" / "103_1241_000000_000002.wav")
-    (root / "SPEAKERS.txt").write_text(";ID  |SEX| SUBSET           |MINUTES| NAME\n103  | F | train-clean-100  | 25.02 | Karen\n")
+    (root / "SPEAKERS.txt").write_text(";ID |SEX| SUBSET |MINUTES| NAME\n103  | F | train-clean-100  | 25.02 | Karen\n")
     corpus = corpora.read("libritts", root)
     assert ids(corpus) == {"train": ["103_1241_000000_000001"], "dev": ["84_1241_000000_000001"],
                            "test": ["61_1241_000000_000001"]}  # fmt: skip
@@ -121,13 +121,15 @@ def test_libritts(tmp_path):
 
 def test_common_voice(tmp_path):
     root = tmp_path / "cv-corpus-17.0" / "de"
-    header = "client_id\tpath\tsentence_id\tsentence\tsentence_domain\tup_votes\tdown_votes\tage\tgender\taccents\tvariant\tlocale\tsegment"
+    header = "client_id path sentence_id sentence sentence_domain up_votes down_votes age gender accents variant locale segment"
     for split, name, down in (("train", "a", 0), ("train", "b", 3), ("dev", "c", 0)):
         sound(root / "clips" / f"common_voice_de_{name}.mp3", 48_000)
         table = root / f"{split}.tsv"
-        old = table.read_text() if table.exists() else header + "\n"
+        old = table.read_text() if table.exists() else header.replace(" ", "\t") + "\n"
         client = "0123456789abcdef" * 8
-        table.write_text(old + f"{client}\tcommon_voice_de_{name}.mp3\tx\t\"Guten \"\"Tag\"\", {name}.\"\t\t2\t{down}\t\tfemale_feminine\t\t\tde\t\n")
+        text = f'"Guten ""Tag"", {name}."'
+        row = [client, f"common_voice_de_{name}.mp3", "x", text, "", "2", str(down), "", "female_feminine", "", "", "de", ""]
+        table.write_text(old + "\t".join(row) + "\n")
     corpus = corpora.read("common_voice", root)
     assert ids(corpus) == {"train": ["0123456789abcdef-common_voice_de_a"], "dev": ["0123456789abcdef-common_voice_de_c"]}
     item = corpus.splits["train"][0]
@@ -178,14 +180,15 @@ def test_lhotse_manifests(tmp_path):
     assert corpus.rejected == [("c", "its recording is not one file")]
     check(corpus, tmp_path)
     (tmp_path / "cuts_dev.jsonl").write_text('{"id": \n')
-    with pytest.raises(DataError, match="cuts_dev.jsonl:1: not a line of JSON"):
+    with pytest.raises(DataError, match=r"cuts_dev.jsonl:1: not a line of JSON"):
         corpora.read("lhotse", tmp_path)
 
 
 @pytest.fixture
 def house(tmp_path):
     """A corpus in the layout of metadata.tsv: two sub-corpora, one of them share-alike, and a suspect."""
-    rows = [("x_1", "one", "train"), ("x_2", "one", "train"), ("x_3", "one", "dev"), ("x_4", "one", "test"), ("m_1", "ml_smc", "train")]
+    rows = [("x_1", "one", "train"), ("x_2", "one", "train"), ("x_3", "one", "dev"), ("x_4", "one", "test"),
+            ("m_1", "ml_smc", "train")]  # fmt: skip
     table = ["id\tpath\tsplit\tspeaker\tgender\tlang\tbandwidth_hz\tseconds\ttext"]
     for key, source, split in rows:
         sound(tmp_path / "speech" / source / f"{key}.flac")

@@ -21,6 +21,7 @@ aligner_config=conf/aligner.yaml
 vocoder_config=conf/vocoder.yaml
 acoustic_config=   # default conf/<acoustic>.yaml
 warm_start=        # a model folder whose fitting tensors the acoustic model starts from
+voices_from_minutes=15   # a speaker with so much speech becomes a voice
 speak=test         # the split that stage 7 speaks
 utterances=40      # at most so many of it
 data_options=      # passed on to local/data.sh
@@ -83,7 +84,7 @@ fi
 if begin 4 "align"; then
     if [[ -z $aligner ]]; then
         train train-aligner --exp "$exp/aligner" --minutes "$aligner_minutes" --config "$aligner_config"
-        recipes export aligner --exp "$exp/aligner" --dump "$dump" --out "$exp/models/aligner"
+        recipes export --exp "$exp/aligner" --dump "$dump" --out "$exp/models/aligner"
     fi
     recipes align --dump "$dump" --aligner "${aligner:-$exp/models/aligner}"
 fi
@@ -98,10 +99,10 @@ fi
 
 if begin 6 "export"; then
     if [[ -z $vocoder ]]; then
-        recipes export vocoder --exp "$exp/vocoder" --dump "$dump" --out "$exp/models/vocoder"
+        recipes export --exp "$exp/vocoder" --dump "$dump" --out "$exp/models/vocoder"
     fi
-    recipes export acoustic --exp "$exp/$acoustic" --dump "$dump" --out "$exp/models/$acoustic" \
-        --vocoder "${vocoder:-$exp/models/vocoder}"
+    recipes export --exp "$exp/$acoustic" --dump "$dump" --out "$exp/models/$acoustic" \
+        --voices-from-minutes "$voices_from_minutes" --vocoder "${vocoder:-$exp/models/vocoder}"
 fi
 
 if begin 7 "synthesise"; then
@@ -112,4 +113,5 @@ fi
 if begin 8 "evaluate"; then
     recipes score --data "$data/$speak" --synth "$exp/synth/$acoustic" --aligner "${aligner:-$exp/models/aligner}" \
         --results "$exp/RESULTS.md"
+    if [[ -x local/evaluate.sh ]]; then run local/evaluate.sh --model "$exp/models/$acoustic" --exp "$exp"; fi
 fi

@@ -3,5 +3,5 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-./tts.sh --nj 2 --utterances 4 \
-    --aligner-minutes 0.35 --vocoder-minutes 0.2 --acoustic-minutes 0.35 "$@"
+./tts.sh --nj 2 --utterances 4 --voices-from-minutes 0.2 \
+    --aligner-minutes 0.3 --vocoder-minutes 0.25 --acoustic-minutes 0.4 "$@"

@@ -3,10 +3,11 @@
 set -euo pipefail
 
 data=data
+downloads=downloads
 per_voice=12    # sentences a speaker and language
-help_message="Usage: local/data.sh [--data DIR] [--per-voice N]"
+help_message="Usage: local/data.sh [--data DIR] [--downloads DIR] [--per-voice N]"
 . ./path.sh
 . ./parse_options.sh
 
-"$PYTHON" -m recipes mini-corpus --out downloads --per-voice "$per_voice"
-"$PYTHON" -m recipes data speech --root downloads --out "$data"
+"$PYTHON" -m recipes mini-corpus --out "$downloads" --per-voice "$per_voice"
+"$PYTHON" -m recipes data speech --root "$downloads" --out "$data"
