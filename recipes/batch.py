@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from recipes.store import Store
+from tts.base.errors import DataError, NoInputError
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,15 @@ class Corpus:
 
     def __init__(self, dump, drop=()):
         self.dump = Path(dump)
-        with open(self.dump / "utterances.jsonl", encoding="utf-8") as file:
-            rows = [Utterance(**json.loads(line)) for line in file]
+        try:
+            with open(self.dump / "utterances.jsonl", encoding="utf-8") as file:
+                rows = [Utterance(**json.loads(line)) for line in file]
+        except FileNotFoundError as error:
+            raise NoInputError(
+                "there is no feature store: utterances.jsonl is missing.",
+                where=self.dump,
+                fix="Run the feature stage of the recipe first.",
+            ) from error
         dropped = set(drop)
         self.utterances = {row.key: row for row in rows if row.key not in dropped}
         self._stores: dict[str, Store] = {}
@@ -65,6 +73,8 @@ class FrameBatches:
     """
 
     def __init__(self, frames: dict[str, int], budget: int, seed: int = 0, repeats: dict[str, float] | None = None):
+        if not frames:
+            raise DataError("no utterance is left to train on.", fix="Look at the lengths and at dropped.tsv of the corpus.")
         self.frames, self.budget, self.seed, self.repeats = frames, budget, seed, repeats or {}
         self._epoch, self._batches, self._starts = -1, [], [0]
 

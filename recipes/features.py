@@ -51,9 +51,9 @@ def extract(utterances: Iterable[tuple[str, str]], dump, nj: int = 2) -> int:
     keys, paths = zip(*utterances, strict=True)
     with (
         ProcessPoolExecutor(nj) as pool,
+        StoreWriter(dump, "f0", "float32") as f0s,  # first in, last to appear: its index says that all three are there
         StoreWriter(dump, "wav", "int16") as wavs,
         StoreWriter(dump, "mel", "float16", N_MELS) as mels,
-        StoreWriter(dump, "f0", "float32") as f0s,
     ):
         for key, (wav, mel, f0) in zip(keys, pool.map(analyse, paths, chunksize=16), strict=True):
             wavs.add(key, wav)

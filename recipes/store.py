@@ -67,15 +67,16 @@ class Store:
         path = Path(folder) / name
         try:
             index = json.loads(Path(f"{path}.json").read_text())
+            size = os.path.getsize(f"{path}.bin")
+            self.items, columns = index["items"], index["columns"]
+            rows = sum(n for _, n in self.items.values())
+            expected = rows * max(columns, 1) * np.dtype(index["dtype"]).itemsize
         except FileNotFoundError as error:
             raise NoInputError(
                 f"feature {name!r} is missing.", where=folder, fix="Run the feature stage of the recipe first."
             ) from error
-        self.items = index["items"]
-        columns = index["columns"]
-        rows = sum(n for _, n in self.items.values())
-        size = os.path.getsize(f"{path}.bin")
-        expected = rows * max(columns, 1) * np.dtype(index["dtype"]).itemsize
+        except (ValueError, TypeError, KeyError) as error:
+            raise DataError("is no index of a feature store.", where=f"{path}.json", fix="Run the stage again.") from error
         if size != expected:
             raise DataError(
                 f"holds {size} bytes, its index promises {expected}.", where=f"{path}.bin", fix="Run the stage again."
