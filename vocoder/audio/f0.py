@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+import warnings
 
 import numpy as np
 
@@ -62,7 +63,9 @@ def import_pyworld():
     """pyworld asks pkg_resources for its own version; newer setuptools has none, so lend it a stand-in."""
     lent = False
     try:
-        import pkg_resources  # noqa: F401
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns of its own end, which is no news to a user of pitch
+            import pkg_resources  # noqa: F401
     except ImportError:
         stand_in = types.ModuleType("pkg_resources")
         stand_in.get_distribution = lambda name: types.SimpleNamespace(version="0")
