@@ -57,7 +57,7 @@ def export(exp, dump, out, *, dtype: str = "float16", voices_from_minutes: float
     if "architecture" in facts:
         config["architecture"] = facts["architecture"]
     if facts["kind"] == "acoustic":
-        config["inventory"] = inventory.digest(facts["model"]["variance"]["text"]["n_symbols"])
+        config["inventory"] = inventory.digest(facts["model"].get("prior", facts["model"])["variance"]["text"]["n_symbols"])
     if facts["kind"] == "aligner":
         config["inventory"] = inventory.digest(facts["model"]["n_symbols"])
     written = save_model(out, tensors["ema"], config, card(facts, step, heard), dtype)

@@ -44,7 +44,9 @@ class AcousticTraining(Task):
         dump = Path(dump)
         self.train, self.dev = Corpus(dump / "train", drop=dropped(dump / "train")), Corpus(dump / "dev")
         usable = [k for k in self.train.keys if k in self.train.store("durations")]
-        frames = {k: n for k in usable if (n := self.train.frames(k)) <= task.longest}
+        self.discriminators = None if task.adversarial_from is None else MelDiscriminators()
+        shortest = min(self.discriminators.windows) if self.discriminators else 1  # frames; somebody must judge each batch
+        frames = {k: n for k in usable if shortest <= (n := self.train.frames(k)) <= task.longest}
         self.speakers = Speakers(self.train, frames)
         known = self.speakers.numbers
         self.dev_keys = [
@@ -52,8 +54,7 @@ class AcousticTraining(Task):
         ]
         self.batches = FrameBatches(frames, task.budget, seed, repeats(self.train, frames, task.balance))
         self.players = [Player("model", model, self.generate)]
-        if task.adversarial_from is not None:
-            self.discriminators = MelDiscriminators()
+        if self.discriminators:
             self.players.insert(0, Player("discriminator", self.discriminators, self.discriminate, task.adversarial_from))
 
     def batch(self, step: int) -> dict:
@@ -64,7 +65,7 @@ class AcousticTraining(Task):
         """The model's losses, computed once a step; mels cut to the band of the recording for the discriminators."""
         if "losses" not in scratch:
             scratch["losses"] = self.model.loss(batch, scratch)
-            if "mel" in scratch:
+            if hasattr(self, "discriminators"):
                 bands, floor = band_mask(batch["bandwidth"]), float(np.log(MEL.floor))
                 shortest = int(batch["frame_lengths"].min())
                 scratch["fake"] = (scratch["mel"] * bands + floor * (1 - bands))[:, :shortest]
@@ -167,7 +168,7 @@ def dropped(folder: Path) -> list[str]:
 
 
 def repeats(corpus: Corpus, frames: dict[str, int], power: float) -> dict[str, float]:
-    """How often an epoch shows each utterance: languages and speakers weigh by (share of frames) ** power."""
+    """How often an epoch shows each utterance: languages weigh by (share of frames) ** power."""
 
     def shares(name):
         totals: dict[str, int] = {}
@@ -176,6 +177,8 @@ def repeats(corpus: Corpus, frames: dict[str, int], power: float) -> dict[str, f
             totals[group] = totals.get(group, 0) + n
         return totals
 
+    if not frames:
+        return {}
     languages = shares("language")
     total = sum(languages.values())
     weight = {lang: (n / total) ** (power - 1) for lang, n in languages.items()}
@@ -226,7 +229,7 @@ def build(kind: str, dump, overrides: dict | None = None):
         return Fs2(Fs2Config(variance=variance))
     from tts.models.flow import Flow, FlowConfig
 
-    return Flow(FlowConfig(variance=variance))
+    return Flow(FlowConfig(prior=Fs2Config(variance=variance)))
 
 
 def main(
@@ -252,10 +255,12 @@ def main(
 
 
 def take_over(net, folder) -> int:
-    """Copy tensors of equal name and shape from a model folder; returns how many."""
+    """Copy tensors of equal name and shape from a model folder (an ``fs2`` into a ``flow``'s prior); returns how many."""
     from vocoder.nn.checkpoint import load_model
 
-    _, tensors = load_model(folder, None)
+    config, tensors = load_model(folder, "acoustic")
+    if net.kind == "flow" and config["architecture"] == "fs2":
+        tensors = {f"prior.{name}": tensor for name, tensor in tensors.items()}
     own = net.state_dict()
     fitting = {k: v for k, v in tensors.items() if k in own and own[k].shape == v.shape}
     own.update(fitting)

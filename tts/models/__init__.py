@@ -15,10 +15,10 @@ def load_acoustic(folder):
     from vocoder.nn.config import from_dict
 
     config, tensors = load_model(folder, "acoustic")
-    if config["inventory"] != inventory.digest(config["model"]["variance"]["text"]["n_symbols"]):
-        raise ModelError("the model was trained with another phone inventory.", where=folder, code="model.inventory")
     model_class, config_class = model_classes(config["architecture"])
     model = model_class(from_dict(config_class, config["model"], str(folder)))
+    if config["inventory"] != inventory.digest(model.variance.config.text.n_symbols):
+        raise ModelError("the model was trained with another phone inventory.", where=folder, code="model.inventory")
     load_into(model, tensors, str(folder))
     return model.eval(), config
 

@@ -1,12 +1,14 @@
-"""``flow``: conditional flow matching over mel and F0, with the same text half as ``fs2``.
+"""``flow``: conditional flow matching over mel, on top of the regression that ``fs2`` is.
 
-The decoder learns the velocity that carries noise (t = 0) to speech features (t = 1) along straight lines:
-x_t = (1 - (1 - s) t) x_0 + t x_1, target x_1 - (1 - s) x_0. Synthesis integrates it by Euler or midpoint steps, with
-classifier-free guidance.
+Regression gives the mean of what a phone can sound like, and the mean is smooth. The flow learns what is missing: it
+carries noise (t = 0) to the residual between natural and mean mel (t = 1) along straight lines,
+x_t = (1 - (1 - s) t) x_0 + t x_1 with target velocity x_1 - (1 - s) x_0. Synthesis integrates the learned velocity by
+Euler or midpoint steps, with classifier-free guidance. F0 is the regression's.
 
 Source: flow matching with the optimal-transport path as in Voicebox (arXiv 2306.15687) §3 and Matcha-TTS
 (arXiv 2309.03199); one of the backbones that LanStyleTTS (arXiv 2504.08274) leaves open.
-Differs: F0 and voicing are two more channels beside the mel; a regression of the mean mel starts the decoder off.
+Differs: the target is the residual of a regression decoder, as in shallow diffusion (DiffSinger, arXiv 2105.02446),
+so that few steps and little training suffice.
 """
 
 from __future__ import annotations
@@ -20,39 +22,32 @@ from torch import Tensor
 
 from tts.base.errors import ModelError
 from tts.base.rng import normal
-from tts.models.fs2 import MEL_CENTRE, MEL_SCALE, to_hz
-from tts.models.variance import (
-    PITCH_CENTRE,
-    PITCH_SCALE,
-    PhonePlan,
-    VarianceAdaptor,
-    VarianceConfig,
-    VoiceTensors,
-    band_mask,
-)
+from tts.models.fs2 import Fs2, Fs2Config, to_hz
+from tts.models.variance import PhonePlan, VarianceAdaptor, VoiceTensors, band_mask
 from vocoder.audio.frames import N_MELS
 from vocoder.nn.attention import CrossAttention
 from vocoder.nn.convnext import ConvNeXtBlock
 from vocoder.nn.masks import length_mask
 
 SOLVERS = ("euler", "midpoint")
-N_CHANNELS = N_MELS + 2  # mel, F0 beside the phone's pitch, voicing (-1 or 1)
+RESIDUAL_SCALE = 0.7  # natural logarithm units: about the spread of natural around mean mel
 
 
 @dataclass(frozen=True)
 class FlowConfig:
-    variance: VarianceConfig
-    dim: int = 256
-    hidden: int = 768
-    n_blocks: int = 8
+    prior: Fs2Config  # the regression whose residual is learned
+    freeze_prior: bool = True  # it was trained before (warm start); False trains both at once
+    dim: int = 192
+    hidden: int = 576
+    n_blocks: int = 6
     time_dim: int = 64  # sinusoidal features of t
     sigma_min: float = 1e-4
-    dropout: float = 0.0  # in the decoder; text encoder and predictors have their own
+    dropout: float = 0.0
     drop_condition: float = 0.1  # share of utterances trained without text and voice, for guidance
     solver: str = "midpoint"
     steps: int = 4  # default of synthesis; midpoint evaluates twice a step
-    guidance: float = 0.7
-    temperature: float = 0.8  # scale of the initial noise
+    guidance: float = 0.5
+    temperature: float = 0.7  # scale of the initial noise
 
     def __post_init__(self):
         if self.solver not in SOLVERS:
@@ -65,10 +60,10 @@ class Flow(nn.Module):
     def __init__(self, config: FlowConfig):
         super().__init__()
         self.config = config
-        variance, style_dim = config.variance, config.variance.reference.style_dim
-        self.variance = VarianceAdaptor(variance)
-        self.mean = nn.Linear(variance.decoder_dim, N_CHANNELS)
-        self.embed = nn.Linear(2 * N_CHANNELS + variance.decoder_dim, config.dim)
+        variance = config.prior.variance
+        self.prior = Fs2(config.prior)
+        style_dim = variance.reference.style_dim
+        self.embed = nn.Linear(2 * N_MELS + variance.decoder_dim, config.dim)
         self.time = nn.Sequential(nn.Linear(config.time_dim, style_dim), nn.GELU(), nn.Linear(style_dim, style_dim))
         self.attend = CrossAttention(config.dim, variance.reference.dim)
         self.blocks = nn.ModuleList(
@@ -76,12 +71,24 @@ class Flow(nn.Module):
             for _ in range(config.n_blocks)
         )
         self.norm = nn.LayerNorm(config.dim)
-        self.out = nn.Linear(config.dim, N_CHANNELS)
+        self.out = nn.Linear(config.dim, N_MELS)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
+        if config.freeze_prior:
+            self.prior.requires_grad_(False)
+
+    @property
+    def variance(self) -> VarianceAdaptor:
+        return self.prior.variance
+
+    def train(self, mode: bool = True) -> Flow:
+        super().train(mode)
+        if self.config.freeze_prior:
+            self.prior.eval()
+        return self
 
     def velocity(self, x, t, conditions, mean, mask, cond, tokens) -> Tensor:
-        """x [B, T, 102] at time t [B] -> d x / d t [B, T, 102]."""
+        """x [B, T, 100] at time t [B] -> d x / d t [B, T, 100]; mean [B, T, 100] is the regression's mel."""
         real = mask[..., None].float()
         cond = cond + self.time(time_features(t, self.config.time_dim))
         y = self.embed(torch.cat([x, mean, conditions], dim=-1))
@@ -92,23 +99,19 @@ class Flow(nn.Module):
         return self.out(self.norm(y)).float()
 
     def loss(self, batch: dict, scratch: dict | None = None) -> dict[str, Tensor]:
-        """Named losses of a batch of ``recipes.train.acoustic.collate``; they are summed. ``scratch`` stays empty."""
-        conditions, pitch, cond, tokens, losses = self.variance.training_pass(batch)
+        """Named losses of a batch of ``recipes.train.acoustic.collate``; they are summed."""
+        kept: dict = {}
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_prior):
+            losses = self.prior.loss(batch, kept)
+        if self.config.freeze_prior:
+            losses = {}
         mask = length_mask(batch["frame_lengths"], batch["mel"].shape[1])
-        target = self.features(batch, pitch)
-        weight = mask[..., None] * torch.cat(
-            [
-                band_mask(batch["bandwidth"]).expand(-1, mask.shape[1], -1),
-                batch["voiced"][..., None],
-                torch.ones_like(target[..., :1]),
-            ],
-            dim=-1,
-        )
-        mean = self.mean(conditions).float()
-        losses["mean"] = ((mean - target).abs() * weight).sum() / weight.sum()
+        mel, conditions, cond, tokens = (kept[name].detach() for name in ("mel", "conditions", "cond", "tokens"))
+        target = (batch["mel"] - mel) / RESIDUAL_SCALE
+        weight = mask[..., None] * band_mask(batch["bandwidth"])
         size = len(target)
         keep = (torch.rand(size, device=target.device) >= self.config.drop_condition).float()
-        conditions, mean = conditions * keep[:, None, None], mean.detach() * keep[:, None, None]
+        conditions, mean = conditions * keep[:, None, None], normalised(mel) * keep[:, None, None]
         cond, tokens = cond * keep[:, None], tokens * keep[:, None, None]
         t = torch.rand(size, device=target.device)
         noise, s = torch.randn_like(target), self.config.sigma_min
@@ -118,26 +121,19 @@ class Flow(nn.Module):
         losses["flow"] = (error * weight).sum() / weight.sum()
         return losses
 
-    def features(self, batch: dict, pitch: Tensor) -> Tensor:
-        """Target of the flow, about unit variance: [B, T, 102]."""
-        mel = (batch["mel"] - MEL_CENTRE) / MEL_SCALE
-        f0 = ((batch["log_f0"] - PITCH_CENTRE) / PITCH_SCALE - pitch) * 4
-        return torch.cat([mel, f0[..., None], batch["voiced"][..., None] * 2 - 1], dim=-1)
-
     @torch.inference_mode()
     def infer(self, phones, voice: VoiceTensors, plan: PhonePlan, *, steps=None, guidance=None, noise=(0, 0)):
         """Mel [T, 100] and F0 [T] (Hz, 0 = unvoiced) of one clause; ``noise`` = (seed, clause) decides all chance."""
         conditions, pitch, cond, tokens = self.variance.planned_conditions(phones, voice, plan)
         mask = torch.ones(conditions.shape[:2], dtype=torch.bool)
+        mel, f0, voiced = self.prior.decode(conditions, mask, cond, tokens)
         seed, clause = noise
-        x = torch.from_numpy(normal(seed, ("flow", clause), (1, mask.shape[1], N_CHANNELS))) * self.config.temperature
-        mean = self.mean(conditions).float()
-        x = self.solve(x, (conditions, mean, mask, cond, tokens), steps or self.config.steps, guidance)
-        mel = x[..., :N_MELS] * MEL_SCALE + MEL_CENTRE
-        return mel[0], to_hz(pitch + x[..., N_MELS] / 4, x[..., N_MELS + 1] > 0)[0]
+        x = torch.from_numpy(normal(seed, ("flow", clause), (1, mask.shape[1], N_MELS))) * self.config.temperature
+        x = self.solve(x, (conditions, normalised(mel), mask, cond, tokens), steps or self.config.steps, guidance)
+        return (mel + x * RESIDUAL_SCALE)[0], to_hz(pitch + f0, voiced > 0)[0]
 
     def solve(self, x: Tensor, given: tuple, steps: int, guidance: float | None = None, solver: str | None = None) -> Tensor:
-        """Integrate from noise x [B, T, 102] at t = 0 to t = 1 in equal steps."""
+        """Integrate from noise x [B, T, 100] at t = 0 to t = 1 in equal steps."""
         guidance = self.config.guidance if guidance is None else guidance
         h = 1.0 / steps
         for i in range(steps):
@@ -160,10 +156,14 @@ class Flow(nn.Module):
 
     def decode(self, conditions: Tensor, mask: Tensor, cond: Tensor, tokens: Tensor):
         """As ``Fs2.decode``, by integration from torch's noise: mel [B, T, 100], F0 residual, voicing [B, T]."""
-        x = torch.randn(*mask.shape, N_CHANNELS, device=conditions.device) * self.config.temperature
-        mean = self.mean(conditions).float()
-        x = self.solve(x, (conditions, mean, mask, cond, tokens), self.config.steps)
-        return x[..., :N_MELS] * MEL_SCALE + MEL_CENTRE, x[..., N_MELS] / 4, x[..., N_MELS + 1]
+        mel, f0, voiced = self.prior.decode(conditions, mask, cond, tokens)
+        x = torch.randn_like(mel) * self.config.temperature
+        x = self.solve(x, (conditions, normalised(mel), mask, cond, tokens), self.config.steps)
+        return mel + x * RESIDUAL_SCALE, f0, voiced
+
+
+def normalised(mel: Tensor) -> Tensor:
+    return (mel + 5.5) / 2.5
 
 
 def time_features(t: Tensor, dim: int) -> Tensor:

@@ -67,14 +67,14 @@ class Fs2(nn.Module):
         return mel * MEL_SCALE + MEL_CENTRE, f0[..., 0], voiced[..., 0]
 
     def loss(self, batch: dict, scratch: dict | None = None) -> dict[str, Tensor]:
-        """Named losses of a batch of ``recipes.train.acoustic.collate``; they are summed. The mel goes to ``scratch``."""
+        """Named losses of a batch of ``recipes.train.acoustic.collate``; they are summed. ``scratch`` gets what was predicted."""
         conditions, pitch, cond, tokens, losses = self.variance.training_pass(batch)
         mask = length_mask(batch["frame_lengths"], batch["mel"].shape[1])
         mel, f0, voiced = self.decode(conditions, mask, cond, tokens)
         bands = band_mask(batch["bandwidth"]) * mask[..., None]
         losses["mel"] = ((mel - batch["mel"]).abs() * bands).sum() / bands.sum()
         if scratch is not None:
-            scratch["mel"] = mel
+            scratch.update(mel=mel, conditions=conditions, cond=cond, tokens=tokens)
         target = (batch["log_f0"] - PITCH_CENTRE) / PITCH_SCALE
         losses["f0"] = masked_mean((pitch + f0 - target).abs(), mask & (batch["voiced"] > 0))
         losses["voicing"] = 0.5 * masked_mean(

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tts.aligner import may_be_silent, token_of_frame
+from tts.base.errors import DataError
 from tts.models.reference import ReferenceConfig, ReferenceEncoder
 from tts.models.text import Predictor, TextConfig, TextEncoder, expand, mean_over_phones, position_in_phone
 from vocoder.audio.frames import MEL
@@ -29,6 +30,7 @@ ENERGY_CENTRE, ENERGY_SCALE = -5.0, 2.0  # mean log-mel
 ENERGY_BANDS = int((band_centres() < 4000).sum())  # every recording reaches 4 kHz
 FULL_BAND = MEL.sample_rate / 2
 LONGEST_PHONE = 150  # frames; 2 s
+LONGEST_EDITED = 4500  # frames; 60 s, what a plan edited by hand may ask of one phone
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,24 @@ class PhonePlan:
     durations: np.ndarray  # int64 frames
     pitch: np.ndarray  # float32 Hz: the phone's mean F0 (bridged over unvoiced stretches)
     energy: np.ndarray  # float32 mean log-mel below 4 kHz
+
+    def check(self, n_phones: int) -> None:
+        """Refuse a plan, edited by hand, that ``n_phones`` phones cannot be spoken by.
+
+        Raises:
+            DataError: lengths do not fit, a duration is negative or beyond a minute, nothing lasts, or a pitch or
+                energy is not finite or no pitch.
+        """
+        durations, pitch, energy = (np.asarray(a) for a in (self.durations, self.pitch, self.energy))
+        if not (durations.shape == pitch.shape == energy.shape == (n_phones,)):
+            fault = f"has {durations.shape}, {pitch.shape}, {energy.shape} values for {n_phones} phones"
+        elif durations.dtype.kind != "i" or durations.min() < 0 or durations.max() > LONGEST_EDITED or durations.sum() == 0:
+            fault = f"needs whole frames of 0 to {LONGEST_EDITED}, and one frame at least"
+        elif not ((pitch > 0) & np.isfinite(pitch) & np.isfinite(energy)).all():
+            fault = "needs a pitch above 0 Hz and finite energy for every phone"
+        else:
+            return
+        raise DataError(f"the plan {fault}.", where="prosody", code="plan.malformed")
 
 
 @dataclass(frozen=True)
