@@ -190,7 +190,7 @@ class Aligner:
 
         folder = Path(folder) if folder else Path(__file__).parent / "assets" / "aligner"
         config, tensors = load_model(folder, "aligner")
-        model = AlignerModel(from_dict(AlignerConfig, config["model"], str(folder)))
+        model = AlignerModel(from_dict(AlignerConfig, config.get("model"), str(folder)))
         load_into(model, tensors, str(folder))
         return cls(model, config)
 

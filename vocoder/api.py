@@ -40,7 +40,7 @@ class Vocoder:
 
         folder = Path(folder) if folder else HOUSE
         config, tensors = load_model(folder, "vocoder")
-        model = FourierVocoder(from_dict(VocoderConfig, config["model"], str(folder)))
+        model = FourierVocoder(from_dict(VocoderConfig, config.get("model"), str(folder)))
         load_into(model, tensors, str(folder))
         return cls(model, config)
 

@@ -19,6 +19,7 @@ from recipes.batch import Corpus, FrameBatches, lengths, pad
 from recipes.export import record_model
 from recipes.store import StoreWriter
 from recipes.train.loop import Player, Task, TrainConfig, device_of, move, train
+from tts.base.errors import ModelError, UsageError
 from tts.models.fs2 import Fs2, Fs2Config
 from tts.models.text import TextConfig
 from tts.models.variance import VarianceConfig, band_mask
@@ -216,8 +217,8 @@ def predict_mels(folder, dump, out, utterances: int = 2500, seed: int = 0) -> in
     return len(chosen)
 
 
-def build(kind: str, dump, overrides: dict | None = None):
-    """A fresh model of a kind for a corpus; ``overrides`` go to its text configuration."""
+def build(kind: str, dump, overrides: dict | None = None, freeze_prior: bool = False):
+    """A fresh model of a kind for a corpus; ``overrides`` go to its text configuration, ``freeze_prior`` to ``flow``."""
     from frontend import inventory
 
     corpus = Corpus(Path(dump) / "train")
@@ -229,7 +230,7 @@ def build(kind: str, dump, overrides: dict | None = None):
         return Fs2(Fs2Config(variance=variance))
     from tts.models.flow import Flow, FlowConfig
 
-    return Flow(FlowConfig(prior=Fs2Config(variance=variance)))
+    return Flow(FlowConfig(prior=Fs2Config(variance=variance), freeze_prior=freeze_prior))
 
 
 def main(
@@ -244,9 +245,15 @@ def main(
     warm_start=None,
     max_steps: int | None = None,
 ) -> int:
-    """Train or resume; returns the step reached. ``warm_start``: a model folder whose shared tensors are taken over."""
+    """Train or resume; returns the step reached. ``warm_start``: a model folder whose shared tensors are taken over.
+
+    A ``flow`` learns the residual of an ``fs2``: of the one it starts from, which then stays as it is, or else of its
+    own, which it trains at the same time.
+    """
+    if model != "fs2" and task.adversarial_from is not None:
+        raise UsageError("mel discriminators train fs2 only.", where="adversarial_from", fix="Leave it out.")
     config = config or TrainConfig(learning_rate=8e-4, warmup_steps=500)
-    net = build(model, dump, overrides)
+    net = build(model, dump, overrides, freeze_prior=bool(warm_start))
     if warm_start:
         take_over(net, warm_start)
     record_model(exp, "acoustic", net.config, net.kind)
@@ -255,7 +262,11 @@ def main(
 
 
 def take_over(net, folder) -> int:
-    """Copy tensors of equal name and shape from a model folder (an ``fs2`` into a ``flow``'s prior); returns how many."""
+    """Copy tensors of equal name and shape from a model folder (an ``fs2`` into a ``flow``'s prior); returns how many.
+
+    Raises:
+        ModelError: a prior that will not be trained would be incomplete.
+    """
     from vocoder.nn.checkpoint import load_model
 
     config, tensors = load_model(folder, "acoustic")
@@ -263,6 +274,10 @@ def take_over(net, folder) -> int:
         tensors = {f"prior.{name}": tensor for name, tensor in tensors.items()}
     own = net.state_dict()
     fitting = {k: v for k, v in tensors.items() if k in own and own[k].shape == v.shape}
+    lost = [k for k in own if k.startswith("prior.") and ".speakers." not in k and k not in fitting]  # speakers: training only
+    if net.kind == "flow" and net.config.freeze_prior and lost:
+        raise ModelError(f"{len(lost)} tensors do not fit the new model's prior (first: {lost[0]}).", where=folder,
+                         fix="Give the new model the sizes of the one it starts from.", code="model.prior")  # fmt: skip
     own.update(fitting)
     net.load_state_dict(own)
     return len(fitting)

@@ -15,9 +15,9 @@ def load_acoustic(folder):
     from vocoder.nn.config import from_dict
 
     config, tensors = load_model(folder, "acoustic")
-    model_class, config_class = model_classes(config["architecture"])
-    model = model_class(from_dict(config_class, config["model"], str(folder)))
-    if config["inventory"] != inventory.digest(model.variance.config.text.n_symbols):
+    model_class, config_class = model_classes(config.get("architecture"))
+    model = model_class(from_dict(config_class, config.get("model"), str(folder)))
+    if config.get("inventory") != inventory.digest(model.variance.config.text.n_symbols):
         raise ModelError("the model was trained with another phone inventory.", where=folder, code="model.inventory")
     load_into(model, tensors, str(folder))
     return model.eval(), config
