@@ -1,0 +1,150 @@
+"""The documents say what is there: every command parses, every flag and stage is named, figures are those of the code."""
+
+import importlib
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PATHS = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
+PAGES = {path.name: path.read_text(encoding="utf-8") for path in PATHS}
+OPERATORS = {"|", "&&", ";"}
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGES[page], re.MULTILINE | re.DOTALL)
+
+
+def commands(page: str) -> list[list[str]]:
+    """The simple commands of a page's bash blocks, as words."""
+    found = []
+    for line in re.sub(r"\\\n| > \S+", " ", "\n".join(blocks(page, "bash"))).split("\n"):
+        lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;")
+        lexer.commenters, lexer.whitespace_split = "#", True
+        words: list[str] = []
+        for word in [*lexer, ";"]:
+            if word not in OPERATORS:
+                words.append(word)
+            elif words:
+                found.append(words)
+                words = []
+    return found
+
+
+def parse(command: click.Command, name: str, arguments: list[str]) -> None:
+    """Fail as the command line would: unknown command or option, value out of range."""
+    if isinstance(command, click.Group):
+        inner = command.get_command(click.Context(command), arguments[0])
+        assert inner is not None, f"{name} has no command {arguments[0]}"
+        parse(inner, f"{name} {arguments[0]}", arguments[1:])
+    else:
+        command.make_context(name, list(arguments))
+
+
+def recipe_options() -> set[str]:
+    head = (ROOT / "egs/TEMPLATE/tts1/tts.sh").read_text().split("help_message=")[0]
+    return {name.replace("_", "-") for name in re.findall(r"^([a-z_]+)=", head, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_parses(page):
+    from recipes.__main__ import cli as recipes
+    from tts.cli import cli as tts
+
+    for words in commands(page):
+        if words[0] == "tts":
+            parse(tts, "tts", words[1:])
+        elif words[:3] == ["python", "-m", "recipes"]:
+            parse(recipes, "recipes", words[3:])
+        elif words[0] == "./run.sh":
+            given = {word[2:].split("=")[0].replace("_", "-") for word in words if word.startswith("--")}
+            assert given <= recipe_options(), words
+        else:
+            known = ("cd", "echo", "printf", "aplay", "python3", ".venv/bin/pip", ".venv/bin/python", ".venv/bin/ruff")
+            assert words[0] in known, words
+
+
+def test_a_wrong_flag_would_be_seen():
+    from tts.cli import cli
+
+    with pytest.raises(click.NoSuchOption):
+        parse(cli, "tts", ["synth", "--no-such-flag", "x"])
+
+
+def test_the_python_of_the_frontend_page_runs(capsys):
+    (example,) = blocks("frontend.md", "python")
+    exec(compile(example, "docs/frontend.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("Doktor Meyer zahlt drei Euro fünfzig.")
+
+
+def test_the_command_line_page_names_every_command_and_flag_and_no_other():
+    from tts.cli import COMMANDS
+
+    sections = dict(re.findall(r"^## tts (\w+)\n(.*?)(?=^## )", PAGES["cli.md"], re.MULTILINE | re.DOTALL))
+    assert list(sections) == list(COMMANDS)
+    for name, section in sections.items():
+        rows = re.findall(r"^\| (`-.*?) \| ", section, re.MULTILINE)
+        told = {flag for row in rows for flag in re.findall(r"(?<![\w-])--?[a-z][a-z-]*", row)}
+        parameters = importlib.import_module(f"tts.cli.{name}").command.params
+        assert told == {flag for p in parameters if isinstance(p, click.Option) for flag in p.opts}, name
+
+
+def test_the_exit_codes_are_those_of_the_code():
+    from tts.cli.limits import exit_codes
+
+    rows = re.findall(r"^\| (\d+) \| (\w*) ?\| (.*?) \|$", PAGES["cli.md"], re.MULTILINE)
+    assert [(int(code), kind or None, text) for code, kind, text in rows] == [
+        (row["exit_code"], row["kind"], row["meaning"]) for row in exit_codes()
+    ]
+
+
+def test_every_stage_is_named():
+    from recipes.__main__ import STAGES
+    from recipes.corpora import KINDS
+
+    missing = [name for name in (*STAGES, *KINDS) if not re.search(rf"`{name}[` ]", PAGES["recipes.md"])]
+    assert not missing
+
+
+def test_the_sizes_are_those_of_the_models():
+    from frontend import inventory
+    from tts.aligner import AlignerConfig, AlignerModel
+    from tts.models.flow import Flow, FlowConfig
+    from tts.models.fs2 import Fs2, Fs2Config
+    from tts.models.text import TextConfig
+    from tts.models.variance import VarianceConfig
+    from vocoder.fourier import FourierVocoder
+
+    text = TextConfig(n_symbols=inventory.size(), languages=(1, 2, 3, 4, 5))
+    variance = VarianceConfig(text=text, n_speakers=271)
+    models = {
+        "aligner": AlignerModel(AlignerConfig(n_symbols=inventory.size())),
+        "fs2": Fs2(Fs2Config(variance=variance)),
+        "flow": Flow(FlowConfig(prior=Fs2Config(variance=variance))),
+        "vocoder": FourierVocoder(),
+    }
+    told = dict(re.findall(r"^\| (\w+) \| `.*?` \| ([\d.]+) M \|", PAGES["models.md"], re.MULTILINE))
+    counted = {name: f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f}" for name, model in models.items()}
+    assert told == counted
+    assert f"{models['vocoder'].config.receptive_field} in the house\nvocoder" in PAGES["architecture.md"]
+    assert f"{inventory.size()} symbols" in PAGES["frontend.md"] and f"{inventory.size()} symbols" in PAGES["models.md"]
+
+
+def slug(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_and_files_exist(page):
+    folder = ROOT if page == "CONTRIBUTING.md" else ROOT / "docs"
+    for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`]*`|^```.*?^```", "", PAGES[page], flags=re.MULTILINE | re.DOTALL)):
+        path, _, anchor = target.partition("#")
+        linked = folder / path if path else folder / page
+        assert linked.is_file(), target
+        headings = [slug(h) for h in re.findall(r"^#+ (.*)$", linked.read_text(encoding="utf-8"), re.MULTILINE)]
+        assert not anchor or anchor in headings, target
+    for name in re.findall(r"`((?:tts|frontend|vocoder|codec|recipes|tests|egs)/[\w./-]+\.(?:py|tsv|sh))`", PAGES[page]):
+        assert (ROOT / name).is_file() or Path(name).stem in ("xx", "NAME", "TAG"), name
