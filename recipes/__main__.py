@@ -21,6 +21,7 @@ STAGES = {
     "align": ("recipes.stages.training", "align", "Stage 4: durations of every utterance, misfits dropped."),
     "train-vocoder": ("recipes.stages.training", "train_vocoder", "Stage 5: train the vocoder."),
     "train-acoustic": ("recipes.stages.training", "train_acoustic", "Stage 5: train an acoustic model."),
+    "predict-mels": ("recipes.stages.training", "predict_mels", "Stage 5: what the vocoder is fine-tuned on."),
     "export": ("recipes.stages.training", "export", "Stage 6: a training folder's best weights as a model folder."),
     "synthesise": ("recipes.stages.speak", "synthesise", "Stage 7: speak the test sentences."),
     "score": ("recipes.stages.speak", "score", "Stage 8: synthetic beside natural speech, of any recipe."),

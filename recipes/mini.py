@@ -1,4 +1,4 @@
-"""A corpus made in seconds: two voices, two languages, a few dozen short sentences, spoken by a small formant synthesiser.
+"""A corpus made in seconds: two voices, two languages, a hundred short sentences, spoken by a small formant synthesiser.
 
     python -m recipes mini-corpus --out downloads     # downloads/metadata.tsv, downloads/wavs/*.flac, downloads/durations.json
 
@@ -160,7 +160,7 @@ def shape(source: np.ndarray, envelope: np.ndarray) -> np.ndarray:
     return out[FRAME // 2 : FRAME // 2 + len(source)]
 
 
-def make(out: str | Path, per_voice: int = 12, seed: int = 0) -> Path:
+def make(out: str | Path, per_voice: int = 24, seed: int = 0) -> Path:
     """Write the corpus in the layout of ``recipes.corpora.speech``; returns the folder.
 
     Args:

@@ -31,7 +31,7 @@ def data(kind, root, out, options):
 
 @click.command("mini-corpus", epilog="Example:  python -m recipes mini-corpus --out downloads")
 @click.option("--out", default="downloads", show_default=True, metavar="DIR", help="Folder to write.")
-@click.option("--per-voice", type=click.IntRange(3), default=12, show_default=True, help="Sentences a voice and language.")
+@click.option("--per-voice", type=click.IntRange(3), default=24, show_default=True, help="Sentences a voice and language.")
 @click.option("--seed", default=0, show_default=True, help="Equal seeds make equal corpora.")
 def mini_corpus(out, per_voice, seed):
     """Two voices in two languages, spoken by a formant synthesiser, with the true length of every phone."""

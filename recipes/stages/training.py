@@ -76,6 +76,18 @@ def align(dump, aligner):
         click.echo(f"align: {split}: " + ", ".join(f"{name} {n:,}" for name, n in counts.items()))
 
 
+@click.command("predict-mels", epilog="Example:  python -m recipes predict-mels --model exp/models/flow --out exp/mels")
+@click.option("--model", required=True, metavar="DIR", help="Acoustic model.")
+@click.option("--dump", default="dump", show_default=True, metavar="DIR", help="Feature store, aligned.")
+@click.option("--out", required=True, metavar="DIR", help="Store to write; train-vocoder takes it with --mels.")
+@click.option("--utterances", type=click.IntRange(1), default=2500, show_default=True, help="Of train, at most.")
+def predict_mels(model, dump, out, utterances):
+    """Mels of an acoustic model on natural timing: what a vocoder is fine-tuned on."""
+    from recipes.train.acoustic import predict_mels as write
+
+    click.echo(f"predict-mels: {write(model, dump, out, utterances):,} utterances in {out}")
+
+
 @click.command(epilog="Example:  python -m recipes export --exp exp/fs2 --out exp/models/fs2 --vocoder exp/models/vocoder")
 @click.option("--exp", required=True, metavar="DIR", help="Training folder.")
 @click.option("--dump", default="dump", show_default=True, metavar="DIR", help="Feature store that it was trained on.")

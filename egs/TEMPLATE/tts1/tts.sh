@@ -17,6 +17,9 @@ acoustic=fs2       # fs2 or flow
 aligner_minutes=60
 vocoder_minutes=600
 acoustic_minutes=600
+aligner_steps=     # stop at this step even if minutes are left; empty: never
+vocoder_steps=
+acoustic_steps=
 aligner_config=conf/aligner.yaml
 vocoder_config=conf/vocoder.yaml
 acoustic_config=   # default conf/<acoustic>.yaml
@@ -83,7 +86,8 @@ fi
 
 if begin 4 "align"; then
     if [[ -z $aligner ]]; then
-        train train-aligner --exp "$exp/aligner" --minutes "$aligner_minutes" --config "$aligner_config"
+        train train-aligner --exp "$exp/aligner" --minutes "$aligner_minutes" --config "$aligner_config" \
+            ${aligner_steps:+--max-steps "$aligner_steps"}
         recipes export --exp "$exp/aligner" --dump "$dump" --out "$exp/models/aligner"
     fi
     recipes align --dump "$dump" --aligner "${aligner:-$exp/models/aligner}"
@@ -91,10 +95,11 @@ fi
 
 if begin 5 "train"; then
     if [[ -z $vocoder ]]; then
-        train train-vocoder --exp "$exp/vocoder" --minutes "$vocoder_minutes" --config "$vocoder_config"
+        train train-vocoder --exp "$exp/vocoder" --minutes "$vocoder_minutes" --config "$vocoder_config" \
+            ${vocoder_steps:+--max-steps "$vocoder_steps"}
     fi
     train train-acoustic --model "$acoustic" --exp "$exp/$acoustic" --minutes "$acoustic_minutes" \
-        --config "$acoustic_config" ${warm_start:+--warm-start "$warm_start"}
+        --config "$acoustic_config" ${acoustic_steps:+--max-steps "$acoustic_steps"} ${warm_start:+--warm-start "$warm_start"}
 fi
 
 if begin 6 "export"; then

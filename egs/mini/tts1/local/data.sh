@@ -4,7 +4,7 @@ set -euo pipefail
 
 data=data
 downloads=downloads
-per_voice=12    # sentences a speaker and language
+per_voice=24    # sentences a speaker and language
 help_message="Usage: local/data.sh [--data DIR] [--downloads DIR] [--per-voice N]"
 . ./path.sh
 . ./parse_options.sh
