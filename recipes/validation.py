@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -392,10 +391,3 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return value if value - value == 0 else None  # neither NaN nor infinite
-
-
-def by_file(faults: list[Fault]) -> Iterator[tuple[str, list[Fault]]]:
-    """Faults grouped by file, in order."""
-    names = dict.fromkeys(fault.file for fault in faults)
-    for name in names:
-        yield name, [fault for fault in faults if fault.file == name]
