@@ -71,6 +71,7 @@ def vocoder(context, speech, split, per_corpus, corpora, vocoders, vocos, out, r
     clips = select(unseen_speakers(speech, split), per_corpus, corpora or None)
     rows, records = experiments.copy_synthesis(clips, systems)
     _write(context, "Vocoder: copy synthesis of unseen speakers", rows, records, [
+        *(["The published Vocos hears a mel of its own, without F0."] if vocos else []),
         "The house vocoder hears 100 mel bands and F0 75 times a second, Griffin-Lim the mel alone; WORLD hears its own "
         "full-resolution envelopes 200 times a second. PESQ and STOI at 16 kHz. Pitch by DIO and StoneMask, whose own noise is "
         "about 20 cents. Goal: better than both."])
