@@ -43,7 +43,7 @@ def write_phones(rows: Iterable[Row], dump) -> dict[str, int]:
                 language=analysis.language,
                 gender=row.gender or "u",
                 bandwidth_hz=row.bandwidth_hz or 12_000,
-                corpus=row.wav.parent.name,
+                corpus=row.corpus or row.wav.parent.name,
                 text=row.text,
             )
             lines.append(json.dumps(asdict(utterance), ensure_ascii=False))

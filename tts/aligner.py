@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ class AlignerConfig:
     n_blocks: int = 5
     text_dim: int = 128  # width of the key encoder
     key_dim: int = 64  # where queries and keys meet
-    temperature: float = 0.05  # factor of the squared distance
+    temperature: float = 0.2  # factor of the squared distance; 0.05 learns later, and worse borders, on a small corpus
 
 
 class AlignerModel(nn.Module):
@@ -173,7 +174,7 @@ def token_of_frame(durations: Tensor, n_frames: int) -> Tensor:
 
 def collapse(classes) -> list[int]:
     """Best path of CTC: repeats merged, blanks removed."""
-    return [int(b) for a, b in zip([0, *classes[:-1]], classes, strict=True) if b != a and b != 0]
+    return [int(b) for a, b in pairwise([0, *classes]) if b != a and b != 0]
 
 
 class Aligner:
@@ -227,6 +228,8 @@ class Aligner:
     def inspect(self, mel: Tensor, ids) -> tuple[np.ndarray, float, list[int]]:
         """Durations, surety and the phones heard, in one pass over mel [T, 100]."""
         ids = torch.as_tensor(np.asarray(ids, dtype=np.int64))[None]
+        if ids.numel() == 0 or ids.min() < 0 or ids.max() >= self.model.config.n_symbols:
+            raise DataError(f"ids are one or more of 0 to {self.model.config.n_symbols - 1}.", where="ids", code="align.ids")
         n_frames = torch.tensor([mel.shape[0]])
         if mel.shape[0] < int(minimal_frames(torch.tensor([ids.shape[1]]), may_be_silent(ids))):
             raise DataError(
@@ -241,8 +244,7 @@ class Aligner:
         durations = monotonic_align(log_p, n_tokens, n_frames, may_be_silent(ids))
         fleeting = may_be_silent(ids) & (durations < SHORTEST_PAUSE)  # a stop's closure, not a pause
         fleeting[:, [0, -1]] = False
-        log_p = log_p.masked_fill(fleeting[:, None], -1e4)
-        durations = monotonic_align(log_p, n_tokens, n_frames, may_be_silent(ids))
+        durations = monotonic_align(log_p.masked_fill(fleeting[:, None], -1e4), n_tokens, n_frames, may_be_silent(ids))
         token = token_of_frame(durations, mel.shape[0])
         surety = log_p[0].gather(1, token[0][:, None]).mean()
         heard = collapse(self.model.phone_posteriors(hidden)[0].argmax(-1).tolist())

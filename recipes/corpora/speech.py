@@ -36,12 +36,16 @@ def read(root: Path, exclude: Iterable[str] = SHARE_ALIKE) -> Corpus:
     root = Path(root).resolve()
     exclude, suspects = set(exclude), _suspects(root / "suspects.tsv")
     corpus = Corpus()
-    for number, row in _rows(root / "metadata.tsv", COLUMNS):
+    rows = list(_rows(root / "metadata.tsv", COLUMNS))
+    held_out = {bare(row["text"]) for _, row in rows if row["split"] != "train"}
+    for number, row in rows:
         source = row["path"].split("/")[0]
         if source in exclude:
             corpus.reject(row["id"], f"sub-corpus {source} is excluded")
         elif row["split"] == "train" and row["id"] in suspects:
             corpus.reject(row["id"], f"suspect: phone error {suspects[row['id']]}")
+        elif row["split"] == "train" and bare(row["text"]) in held_out:
+            corpus.reject(row["id"], "another speaker reads this text in dev or test")
         elif not row["text"].strip():
             corpus.reject(row["id"], "no transcript")
         else:
@@ -55,6 +59,11 @@ def read(root: Path, exclude: Iterable[str] = SHARE_ALIKE) -> Corpus:
                 gender=row["gender"] if row["gender"] in ("m", "f") else None,
             ))
     return corpus
+
+
+def bare(text: str) -> str:
+    """Letters and digits alone, in lower case: two readings of one text are equal."""
+    return "".join(char for char in text.lower() if char.isalnum())
 
 
 def _suspects(path: Path) -> dict[str, str]:

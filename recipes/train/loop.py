@@ -111,7 +111,7 @@ def train(task: Task, config: TrainConfig, exp, *, minutes: float, device: str =
     writer = tensorboard_writer(exp)
     deadline = time.monotonic() + 60 * minutes
     saved_at, bad_in_a_row, figures, started, since = time.monotonic(), 0, {}, time.monotonic(), step
-    with Progress(f"train {exp.name}", minutes=minutes) as progress:
+    with Progress(f"train {exp.name}", total=max_steps, minutes=None if max_steps else minutes) as progress:
         while time.monotonic() < deadline and (max_steps is None or step < max_steps):
             torch.manual_seed(hash_of(config.seed, step))
             batch = move(task.batch(step), fabric.device)
