@@ -66,7 +66,7 @@ class AcousticTraining(Task):
         """The model's losses, computed once a step; mels cut to the band of the recording for the discriminators."""
         if "losses" not in scratch:
             scratch["losses"] = self.model.loss(batch, scratch)
-            if hasattr(self, "discriminators"):
+            if self.discriminators:
                 bands, floor = band_mask(batch["bandwidth"]), float(np.log(MEL.floor))
                 shortest = int(batch["frame_lengths"].min())
                 scratch["fake"] = (scratch["mel"] * bands + floor * (1 - bands))[:, :shortest]
