@@ -154,8 +154,8 @@ def side_blocks(name: str, split: Split) -> list[tuple[str, bytes]]:
 
 def squeeze(arrays: list[np.ndarray], dtype: str) -> bytes:
     """Arrays one after the other, with their lengths, low and high bytes apart so that they compress."""
-    joined = np.concatenate(arrays).astype(np.dtype(dtype).newbyteorder("<"))
-    planes = joined.view(np.uint8).reshape(len(joined), -1).T.tobytes()
+    joined = np.concatenate([np.zeros(0, dtype), *arrays]).astype(np.dtype(dtype).newbyteorder("<"))
+    planes = joined.view(np.uint8).reshape(len(joined), joined.itemsize).T.tobytes()
     lengths = np.array([len(array) for array in arrays], "<i4").tobytes()
     return lzma.compress(lengths + planes)
 
@@ -167,7 +167,7 @@ def expand(data: bytes, dtype: str, count: int) -> list[np.ndarray]:
     width = np.dtype(dtype).itemsize
     planes = np.frombuffer(raw[4 * count :], np.uint8).reshape(width, -1)
     joined = np.ascontiguousarray(planes.T).view(np.dtype(dtype).newbyteorder("<"))[:, 0].astype(dtype)
-    return np.split(joined, np.cumsum(lengths)[:-1])
+    return np.split(joined, np.cumsum(lengths)[:-1])[:count]
 
 
 def f0_to_steps(f0: np.ndarray) -> np.ndarray:
