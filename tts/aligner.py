@@ -186,12 +186,12 @@ class Aligner:
     @classmethod
     def load(cls, folder=None) -> Aligner:
         """Load a model folder; the house aligner when None."""
-        from vocoder.nn.checkpoint import load_into, load_model
+        from vocoder.nn.checkpoint import build, load_into, load_model
         from vocoder.nn.config import from_dict
 
         folder = Path(folder) if folder else Path(__file__).parent / "assets" / "aligner"
         config, tensors = load_model(folder, "aligner")
-        model = AlignerModel(from_dict(AlignerConfig, config.get("model"), str(folder)))
+        model = build(AlignerModel, from_dict(AlignerConfig, config.get("model"), str(folder)))
         load_into(model, tensors, str(folder))
         return cls(model, config)
 

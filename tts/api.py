@@ -12,6 +12,7 @@ import difflib
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,12 @@ SENTENCE_PAUSE, PARAGRAPH_PAUSE = 0.15, 0.45  # seconds added after a sentence a
 FADE = 120  # samples of fade at both ends of a clause
 
 
+def check_range(name: str, value, low, high, kind: type = Real) -> None:
+    """Refuse a number outside [low, high], or what is no number of the kind."""
+    if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
+        raise UsageError(f"{name} is {value!r:.80}; it goes from {low} to {high}.", where=name, code=f"controls.{name}")
+
+
 @dataclass(frozen=True)
 class Controls:
     """How to speak. Validated here, for Python, command line and server alike."""
@@ -36,9 +43,7 @@ class Controls:
 
     def __post_init__(self):
         for name, low, high in (("rate", 0.25, 4.0), ("pitch_st", -12.0, 12.0), ("energy_db", -12.0, 12.0)):
-            value = getattr(self, name)
-            if not (isinstance(value, int | float) and low <= value <= high):
-                raise UsageError(f"{name} is {value!r}; it goes from {low} to {high}.", where=name, code=f"controls.{name}")
+            check_range(name, getattr(self, name), low, high)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +122,12 @@ class Synthesizer:
         return replace(plan, prosody=tuple(self._prosody(plan, i) for i in range(len(plan.clauses))))
 
     def render(self, plan: Plan) -> Speech:
-        """Speak a plan."""
+        """Speak a plan, as it was made or edited.
+
+        Raises:
+            DataError: The edited durations, pitch or energy cannot be spoken.
+        """
+        self._load()
         return join([chunk for i in range(len(plan.clauses)) for chunk in self._speak(plan, i)], {})
 
     def plan_clauses(
@@ -136,6 +146,11 @@ class Synthesizer:
         """Clauses and voice of a request; prosody follows clause by clause."""
         import frontend
 
+        check_range("seed", seed, -(2**63), 2**64, Integral)
+        check_range("steps", 1 if steps is None else steps, 1, 128, Integral)
+        check_range("guidance", 0 if guidance is None else guidance, 0, 10)
+        if not isinstance(controls, Controls):
+            raise UsageError(f"controls are {controls!r:.80}.", where="controls", fix="Give tts.Controls(rate=1.2, ...).")
         if isinstance(lexicon, str | Path):
             lexicon = frontend.Lexicon.load(lexicon)
         analysis = frontend.analyze(text, language, lexicon=lexicon, phonemes=phonemes)
@@ -202,6 +217,9 @@ class Synthesizer:
                 fix="Make the voice again from its recording, or pass the model it was made for with --model.",
                 code="voice.model",
             )
+        size = self._acoustic.variance.config.reference.style_dim
+        if voice.style is not None and voice.style.shape != (size,):
+            raise ModelError(f"voice {voice.name!r} has {voice.style.shape} style values, not {size}.", code="voice.format")
         with torch.inference_mode():
             mel = torch.from_numpy(voice.reference)
             tensors = self._acoustic.variance.voice(mel if voice.style is None else reference_crop(mel))
@@ -214,6 +232,7 @@ class Synthesizer:
         import torch
 
         if not isinstance(plan.prosody[i], tuple):
+            plan.prosody[i].check(len(plan.clauses[i]))
             return plan.prosody[i]
         controls, tensors = plan.prosody[i]
         with torch.inference_mode():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from html import escape
 
 import numpy as np
 
@@ -62,7 +62,9 @@ class Speech:
 
     def to_vtt(self, level: str = "chunk") -> str:
         """WebVTT subtitles."""
-        blocks = [f"{_clock(s.start, '.')} --> {_clock(s.end, '.')}\n{s.label}\n" for s in self._level(level)]
+        blocks = [
+            f"{_clock(s.start, '.')} --> {_clock(s.end, '.')}\n{escape(s.label, quote=False)}\n" for s in self._level(level)
+        ]
         return "WEBVTT\n\n" + "\n".join(blocks)
 
     def to_dict(self) -> dict:

@@ -79,7 +79,7 @@ class Voice:
         stem = re.sub(r"[^a-z0-9_-]+", "-", Path(paths[0]).stem.lower()).strip("-_") or "voice"
         return cls(
             name=name or stem[:64],
-            reference=mel[start : start + LONGEST_REFERENCE],
+            reference=mel[start : start + LONGEST_REFERENCE].astype(np.float16).astype(np.float32),  # as a file keeps it
             language=language,
             consent=record,
             source_sha256=digest.hexdigest(),
@@ -113,17 +113,31 @@ class Voice:
             facts = strict_json.loads(metadata["parlance_voice"])
             reference = tensors["reference"].float().numpy()
             known = {k: facts[k] for k in _FACTS}
-        except (KeyError, DataError) as error:
+        except (KeyError, TypeError, DataError) as error:
             raise ModelError("this is not a voice file.", where=path, code="voice.format") from error
         if facts.get("format") != 1:
             raise ModelError(f"voice format {facts.get('format')!r} is newer than this parlance.", where=path, fix="Upgrade.")
         if reference.ndim != 2 or reference.shape[1] != N_MELS or len(reference) == 0:
             raise ModelError(f"the reference has shape {reference.shape}, not [T, 100].", where=path, code="voice.format")
         style = tensors["style"].float().numpy() if "style" in tensors else None
+        wrong = [k for k, kinds in _FACTS.items() if not isinstance(known[k], kinds)]
+        if wrong or not _NAME.fullmatch(known["name"]) or (style is not None and style.ndim != 1):
+            fault = wrong[0] if wrong else "name or style"
+            raise ModelError(f"the voice's {fault} is malformed.", where=path, code="voice.format")
         return cls(reference=reference, style=style, **known)
 
 
-_FACTS = ("name", "model_id", "language", "gender", "corpus", "licence", "minutes", "consent", "source_sha256")
+_FACTS = {
+    "name": str,
+    "model_id": str | None,
+    "language": str,
+    "gender": str,
+    "corpus": str,
+    "licence": str,
+    "minutes": int | float,
+    "consent": dict,
+    "source_sha256": str,
+}
 
 
 @dataclass(frozen=True)
@@ -155,6 +169,6 @@ def to_level(wav: np.ndarray, dbfs: float = -23.0) -> np.ndarray:
     block = 480
     n = max(1, len(wav) // block)
     power = np.mean(np.resize(wav, n * block).reshape(n, block) ** 2, axis=1)
-    active = power[power > power.max() * 1e-3].mean()
+    active = power[power >= power.max() * 1e-3].mean()
     gain = 10 ** (dbfs / 20) / np.sqrt(max(active, 1e-10))
     return (wav * min(gain, 0.99 / max(np.abs(wav).max(), 1e-6))).astype(np.float32)

@@ -35,12 +35,12 @@ class Vocoder:
     @classmethod
     def load(cls, folder=None) -> Vocoder:
         """Load a model folder; the house vocoder when None."""
-        from vocoder.nn.checkpoint import load_into, load_model
+        from vocoder.nn.checkpoint import build, load_into, load_model
         from vocoder.nn.config import from_dict
 
         folder = Path(folder) if folder else HOUSE
         config, tensors = load_model(folder, "vocoder")
-        model = FourierVocoder(from_dict(VocoderConfig, config.get("model"), str(folder)))
+        model = build(FourierVocoder, from_dict(VocoderConfig, config.get("model"), str(folder)))
         load_into(model, tensors, str(folder))
         return cls(model, config)
 

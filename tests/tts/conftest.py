@@ -117,7 +117,7 @@ def model_folder(tmp_path_factory):
         rng = np.random.default_rng(0)
         for name, language, minutes in (("ada", "en-us", 5.0), ("bea", "en-us", 9.0), ("carl", "de", 3.0)):
             voice = Voice(
-                name, rng.standard_normal((120, 100)).astype(np.float16).astype(np.float32) - 5,
+                name, (rng.standard_normal((120, 100)) - 5).astype(np.float16).astype(np.float32),
                 style=rng.standard_normal(8).astype(np.float32), model_id=written["model_id"], language=language, minutes=minutes,
                 consent={"kind": "dataset_licence"},
             )  # fmt: skip

@@ -11,12 +11,12 @@ def load_acoustic(folder):
     """
     from frontend import inventory
     from tts.base.errors import ModelError
-    from vocoder.nn.checkpoint import load_into, load_model
+    from vocoder.nn.checkpoint import build, load_into, load_model
     from vocoder.nn.config import from_dict
 
     config, tensors = load_model(folder, "acoustic")
     model_class, config_class = model_classes(config.get("architecture"))
-    model = model_class(from_dict(config_class, config.get("model"), str(folder)))
+    model = build(model_class, from_dict(config_class, config.get("model"), str(folder)))
     if config.get("inventory") != inventory.digest(model.variance.config.text.n_symbols):
         raise ModelError("the model was trained with another phone inventory.", where=folder, code="model.inventory")
     load_into(model, tensors, str(folder))

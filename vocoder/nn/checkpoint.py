@@ -128,6 +128,14 @@ def verify_model(folder: str | Path) -> dict:
     return _read_verified(folder, None)[0]
 
 
+def build(model_class, config):
+    """``model_class(config)`` without moving torch's global generator: its random values are overwritten anyway."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        return model_class(config)
+
+
 def load_into(module: torch.nn.Module, tensors: dict[str, torch.Tensor], where: str = WEIGHTS) -> None:
     """Copy ``tensors`` into ``module``: exactly its state, nothing missing, nothing over, every shape equal.
 

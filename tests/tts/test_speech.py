@@ -1,0 +1,52 @@
+"""The result of synthesis: joined chunks keep their times, subtitles follow their formats, arrays and files come out."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tts.base.errors import DataError
+from tts.speech import Span, Speech, join
+from vocoder.audio.io import read_audio
+
+
+def chunk(seconds, word, **facts):
+    samples = np.full(int(seconds * 24_000), 0.1, np.float32)
+    spans = (Span(word, 0.0, seconds / 2, (0, len(word))),)
+    return Speech(samples, "the text", "en-us", "ada", 3, words=spans, phones=spans, chunks=spans, **facts)
+
+
+@pytest.fixture
+def whole():
+    return join([chunk(1.5, "one"), chunk(0.5, "AT&T <b>"), chunk(2.0, "three")], {"rtf": 0.12345})
+
+
+def test_times_move_with_the_samples(whole):
+    assert whole.duration == 4.0 and len(whole.samples) == 96_000
+    assert [(word.label, word.start, word.end) for word in whole.words] == [
+        ("one", 0.0, 0.75), ("AT&T <b>", 1.5, 1.75), ("three", 2.0, 3.0)]  # fmt: skip
+    assert whole.phones == whole.words == whole.chunks
+    assert whole.text == "the text" and whole.seed == 3
+
+
+def test_subrip_and_webvtt(whole):
+    assert whole.to_srt().split("\n\n")[1] == "2\n00:00:01,500 --> 00:00:01,750\nAT&T <b>"
+    assert whole.to_vtt("word").startswith("WEBVTT\n\n00:00:00.000 --> 00:00:00.750\none\n")
+    assert "AT&amp;T &lt;b&gt;" in whole.to_vtt()
+    late = Speech(np.zeros(1), "", "", "", 0, chunks=(Span("x", 3599.9996, 36_000.0),))
+    assert "01:00:00,000 --> 10:00:00,000" in late.to_srt()
+    with pytest.raises(DataError, match="not by 'phone'"):
+        whole.to_srt("phone")
+
+
+def test_it_is_an_array_a_dict_and_a_player(whole):
+    assert np.array_equal(np.asarray(whole), whole.samples) and np.asarray(whole, dtype=np.float64).dtype == np.float64
+    facts = json.loads(json.dumps(whole.to_dict()))
+    assert facts["duration"] == 4.0 and facts["metrics"] == {"rtf": 0.1235} and len(facts["words"]) == 3
+    assert whole._repr_html_().startswith('<audio controls src="data:audio/wav;base64,UklGR')
+
+
+def test_it_is_saved_by_its_ending(whole, tmp_path):
+    for name in ("a.wav", "a.flac"):
+        whole.save(tmp_path / name)
+        assert np.abs(read_audio(tmp_path / name) - whole.samples).max() < 1e-4
