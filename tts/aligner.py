@@ -105,20 +105,20 @@ def beta_binomial_log_prior(n_tokens: int, n_frames: int, width: float = 1.0) ->
     return (choose + g(n + a) + g(top - n + b) - g(top + a + b) + g(a + b) - g(a) - g(b)).float()
 
 
-def alignment_prior(mel: Tensor, ids: Tensor) -> Tensor:
-    """[T, N] log prior of one utterance: the soft diagonal, and pauses only where it is quiet.
+def pause_prior(mel: Tensor, ids: Tensor) -> Tensor:
+    """[T, N] log prior that lets pauses be only where it is quiet: 0, or -30 for a pause in a loud frame.
 
     A frame counts as loud above a quarter of the way from the utterance's quietest to its loudest level (5th and 95th
-    percentile of the mean log-mel); there, silence, word boundaries and punctuation are held to be e^-8 as likely.
+    percentile of the mean log-mel). For alignment alone: a model trained under it learns to undo it, because training
+    forces every word boundary to be visited (measured: the share of boundaries without a pause fell from 0.78 to 0.33).
 
     Args:
         mel: [T, 100]; ids: [N] base symbol ids.
     """
-    prior = beta_binomial_log_prior(len(ids), len(mel)).clamp(min=-20)
     level = mel.float().mean(-1)
     low, high = level.quantile(0.05), level.quantile(0.95)
     loud = level > low + (high - low) / 4
-    return prior - 8.0 * (loud[:, None] & may_be_silent(ids)[None]).float()
+    return -30.0 * (loud[:, None] & may_be_silent(ids)[None]).float()
 
 
 def forward_sum_loss(log_attention: Tensor, text_lengths: Tensor, frame_lengths: Tensor) -> Tensor:
@@ -238,7 +238,7 @@ class Aligner:
                 code="align.too_short",
             )
         hidden = self.model.encode(mel[None].float(), torch.ones(1, mel.shape[0], dtype=torch.bool))
-        prior = alignment_prior(mel, ids[0])[None]
+        prior = (beta_binomial_log_prior(ids.shape[1], len(mel)).clamp(min=-20) + pause_prior(mel, ids[0]))[None]
         log_p = self.model.log_attention(hidden, ids, torch.ones_like(ids, dtype=torch.bool), prior)
         n_tokens = torch.tensor([ids.shape[1]])
         durations = monotonic_align(log_p, n_tokens, n_frames, may_be_silent(ids))

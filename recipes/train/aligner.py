@@ -20,7 +20,7 @@ from tts.aligner import (
     AlignerConfig,
     AlignerModel,
     aligner_losses,
-    alignment_prior,
+    beta_binomial_log_prior,
     collapse,
 )
 from vocoder.nn.masks import length_mask
@@ -71,8 +71,7 @@ def collate(corpus: Corpus, keys: list[str]) -> dict:
     n_tokens, n_frames = max(map(len, ids)), max(map(len, mels))
     prior = torch.full((len(keys), n_frames, n_tokens), -20.0)
     for i, (x, mel) in enumerate(zip(ids, mels, strict=True)):
-        frames, tokens = torch.from_numpy(mel.astype(np.float32)), torch.from_numpy(x.astype(np.int64))
-        prior[i, : len(mel), : len(x)] = alignment_prior(frames, tokens)
+        prior[i, : len(mel), : len(x)] = beta_binomial_log_prior(len(x), len(mel)).clamp(min=-20)
     return {
         "keys": keys,
         "mel": pad(mels, np.float32, np.log(1e-5)),

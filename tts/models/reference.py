@@ -59,8 +59,7 @@ class ReferenceEncoder(nn.Module):
         spread = ((weight * (x - mean[:, None]).square()).sum(1) + 1e-5).sqrt()
         style = self.style(torch.cat([mean, spread], dim=-1))
         queries = self.queries.expand(len(x), -1, -1)
-        # a masked mean stands in for padded frames, so that they add nothing new to attend to
-        tokens = self.attend(queries, torch.where(mask[..., None], x, mean[:, None].to(x.dtype)))
+        tokens = self.attend(queries, x, mask)
         return style, tokens
 
 

@@ -41,12 +41,12 @@ class CrossAttention(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, x: Tensor, memory: Tensor) -> Tensor:
-        """x [B, T, C], memory [B, M, D] -> [B, T, C]."""
+    def forward(self, x: Tensor, memory: Tensor, mask: Tensor | None = None) -> Tensor:
+        """x [B, T, C], memory [B, M, D], mask [B, M] bool, True = real -> [B, T, C]."""
         batch, size, dim = x.shape
         q = self.q(self.norm(x)).view(batch, size, self.n_heads, -1).transpose(1, 2)
         k, v = self.kv(memory).view(batch, memory.shape[1], 2, self.n_heads, -1).transpose(1, 3).unbind(2)
-        y = F.scaled_dot_product_attention(q, k, v)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=None if mask is None else mask[:, None, None])
         return x + self.out(y.transpose(1, 2).reshape(batch, size, dim))
 
 
