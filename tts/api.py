@@ -25,6 +25,7 @@ from vocoder.audio.frames import HOP_LENGTH, SAMPLE_RATE, frames_to_seconds
 
 SENTENCE_PAUSE, PARAGRAPH_PAUSE = 0.15, 0.45  # seconds added after a sentence and a paragraph, at rate 1
 FADE = 120  # samples of fade at both ends of a clause
+MAX_SILENCE = 10 * SAMPLE_RATE  # samples of a chunk: pauses may add up to hours
 
 
 def check_range(name: str, value, low, high, kind: type = Real) -> None:
@@ -77,6 +78,7 @@ class Synthesizer:
         self.folder = registry.default_acoustic() if model is None else registry.model_folder(model)
         self.threads = threads
         self._acoustic = self._vocoder = self._config = None
+        self._loading = 0.0  # seconds that loading took
 
     def synth(self, text: str, **request) -> Speech:
         """Speak a text.
@@ -94,21 +96,21 @@ class Synthesizer:
         Raises:
             TtsError: see ``tts.base.errors``; nothing else is raised for bad input.
         """
-        self._load()
-        started = time.perf_counter()
-        chunks, first = [], None
-        for chunk in self.stream(text, **request):
-            first = first or time.perf_counter() - started
-            chunks.append(chunk)
-        seconds = sum(chunk.duration for chunk in chunks)
-        wall = time.perf_counter() - started
-        return join(chunks, {"wall_s": wall, "first_audio_s": first, "rtf": wall / max(seconds, 1e-9)})
+        return join(self.stream(text, **request))
 
     def stream(self, text: str, **request) -> Iterator[Speech]:
-        """The same samples as :meth:`synth`, in chunks of a few seconds as soon as each is ready."""
+        """The same samples as :meth:`synth`, in chunks of a few seconds as soon as each is ready.
+
+        ``metrics`` of a chunk count from the call on; loading the weights and what the caller does are left out.
+        """
+        started, loading = time.perf_counter(), self._loading
         plan = self.plan_clauses(text, **request)
-        for i in range(len(plan.clauses)):
-            yield from self._speak(plan, i)
+        wall, first, seconds = loading - self._loading, None, 0.0
+        for chunk in self._spoken(plan):
+            wall += time.perf_counter() - started
+            first, seconds = first or wall, seconds + chunk.duration
+            yield replace(chunk, metrics={"wall_s": wall, "first_audio_s": first, "rtf": wall / max(seconds, 1e-9)})
+            started = time.perf_counter()
 
     def batch(self, items: Iterable[str | dict], **request) -> Iterator[Speech]:
         """Speak many texts in order. An item is a text, or a dict with ``text`` and arguments of :meth:`synth`."""
@@ -128,7 +130,7 @@ class Synthesizer:
             DataError: The edited durations, pitch or energy cannot be spoken.
         """
         self._load()
-        return join([chunk for i in range(len(plan.clauses)) for chunk in self._speak(plan, i)], {})
+        return join(self._spoken(plan))
 
     def plan_clauses(
         self,
@@ -154,9 +156,9 @@ class Synthesizer:
         if isinstance(lexicon, str | Path):
             lexicon = frontend.Lexicon.load(lexicon)
         analysis = frontend.analyze(text, language, lexicon=lexicon, phonemes=phonemes)
+        self._load()
         if not isinstance(voice, Voice):
             voice = self.voice(voice, analysis.language)
-        self._load()
         tensors = self._voice_tensors(voice)
         prosody = tuple((controls, tensors) for _ in analysis.clauses)
         return Plan(analysis, analysis.clauses, prosody, voice, int(seed), controls.rate, steps, guidance)
@@ -194,6 +196,7 @@ class Synthesizer:
     def _load(self) -> None:
         if self._acoustic is not None:
             return
+        started = time.perf_counter()
         import torch
 
         from tts.models import load_acoustic
@@ -204,6 +207,7 @@ class Synthesizer:
         self._acoustic, self._config = load_acoustic(self.folder)
         vocoder = self.folder / "vocoder"  # a model may bring its own; else the house vocoder
         self._vocoder = Vocoder.load(vocoder if vocoder.is_dir() else None)
+        self._loading = time.perf_counter() - started
 
     def _voice_tensors(self, voice: Voice):
         import torch
@@ -238,8 +242,12 @@ class Synthesizer:
         with torch.inference_mode():
             return self._acoustic.variance.plan(plan.clauses[i], tensors, **asdict(controls))
 
+    def _spoken(self, plan: Plan) -> Iterator[Speech]:
+        for i in range(len(plan.clauses)):
+            yield from self._speak(plan, i)
+
     def _speak(self, plan: Plan, i: int) -> Iterator[Speech]:
-        """Clause i in chunks. The first carries the timings of the whole clause; the last, the pause behind it."""
+        """Clause i in chunks, then the pause behind it. The first chunk carries the timings of the whole clause."""
         clause, phone_plan = plan.clauses[i], self._prosody(plan, i)
         tensors = plan.prosody[i][1] if isinstance(plan.prosody[i], tuple) else self._voice_tensors(plan.voice)
         mel, f0 = self._acoustic.infer(
@@ -262,13 +270,14 @@ class Synthesizer:
         )
         last_clause = i == len(plan.clauses) - 1
         pause = clause.pause_after + (0.0 if last_clause else gap(clause) / plan.rate)
-        silence = np.zeros(round(pause * SAMPLE_RATE), dtype=np.float32)
         done, total = 0, len(f0) * HOP_LENGTH
         for wav in self._vocoder.stream(mel.numpy(), f0.numpy(), seed=plan.seed, stream=("vocoder", i)):
             fade_in, done = done == 0, done + len(wav)
-            wav = np.clip(faded(wav, fade_in, done == total), -1.0, 1.0)
-            yield replace(chunk, samples=np.concatenate([wav, silence]) if done == total else wav)
+            yield replace(chunk, samples=np.clip(faded(wav, fade_in, done == total), -1.0, 1.0))
             chunk = replace(chunk, words=(), phones=(), chunks=(), prosody=())
+        silence = round(pause * SAMPLE_RATE)
+        for start in range(0, silence, MAX_SILENCE):
+            yield replace(chunk, samples=np.zeros(min(MAX_SILENCE, silence - start), dtype=np.float32))
 
 
 def gap(clause) -> float:
@@ -318,5 +327,3 @@ def timings(clause, durations: np.ndarray) -> tuple[tuple[Span, ...], tuple[Span
 
 def _pair(span) -> tuple[int, int]:
     return int(span[0]), int(span[1])
-
-

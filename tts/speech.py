@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from html import escape
 
@@ -37,11 +38,12 @@ class Speech:
     prosody: tuple = ()  # tts.models.variance.PhonePlan of each clause
     metrics: dict = field(default_factory=dict)
     sample_rate: int = SAMPLE_RATE
+    length: int | None = None  # samples that were spoken, when they are not held here but went to a file
 
     @property
     def duration(self) -> float:
         """Seconds."""
-        return len(self.samples) / self.sample_rate
+        return (len(self.samples) if self.length is None else self.length) / self.sample_rate
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         return np.array(self.samples, dtype=dtype)
@@ -103,20 +105,39 @@ class Speech:
         return self.chunks if level == "chunk" else self.words
 
 
-def join(chunks: list[Speech], metrics: dict) -> Speech:
-    """One Speech from the chunks of a stream; times move with the samples."""
-    first, offset, parts = chunks[0], 0.0, {"words": [], "phones": [], "chunks": []}
-    for chunk in chunks:
-        for name, spans in parts.items():
+class Account:
+    """What the chunks of a stream say of themselves, while their samples go elsewhere; times move with the samples.
+
+    Args:
+        keep: Of "words", "phones" and "chunks", those that are wanted: hours of speech have a million phones.
+    """
+
+    def __init__(self, keep: Iterable[str] = ("words", "phones", "chunks")):
+        self.length = 0  # samples so far
+        self._spans: dict[str, list[Span]] = {name: [] for name in keep}
+        self._last: Speech | None = None
+
+    def add(self, chunk: Speech) -> np.ndarray:
+        """Note the next chunk of the stream; its samples come back, to be written."""
+        offset = self.length / chunk.sample_rate
+        for name, spans in self._spans.items():
             spans += [replace(s, start=s.start + offset, end=s.end + offset) for s in getattr(chunk, name)]
-        offset += chunk.duration
-    return replace(
-        first,
-        samples=np.concatenate([chunk.samples for chunk in chunks]),
-        prosody=tuple(plan for chunk in chunks for plan in chunk.prosody),
-        metrics=metrics,
-        **{name: tuple(spans) for name, spans in parts.items()},
-    )
+        self.length += len(chunk.samples)
+        self._last = replace(chunk, samples=chunk.samples[:0], words=(), phones=(), chunks=(), prosody=())
+        return chunk.samples
+
+    def speech(self) -> Speech:
+        """The speech so far, without its samples."""
+        return replace(self._last, length=self.length, **{name: tuple(spans) for name, spans in self._spans.items()})
+
+
+def join(chunks: Iterable[Speech]) -> Speech:
+    """One Speech from the chunks of a stream."""
+    account, samples, prosody = Account(), [], []
+    for chunk in chunks:
+        samples.append(account.add(chunk))
+        prosody += chunk.prosody
+    return replace(account.speech(), samples=np.concatenate(samples), prosody=tuple(prosody), length=None)
 
 
 def _clock(seconds: float, comma: str) -> str:

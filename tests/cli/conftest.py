@@ -1,35 +1,21 @@
 """The command in-process, with a synthesiser that hums: what the CLI itself does, without a model."""
 
 import json
+import re
 import sys
 import types
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
+from frontend.types import Note
 from tts.api import Controls
 from tts.base.errors import DataError, UnavailableError, UsageError
 from tts.base.rng import normal
+from tts.speech import Span, Speech
 
 RATE = 24_000
-
-
-@dataclass(frozen=True)
-class Span:
-    label: str
-    start: float
-    end: float
-    source: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True)
-class Note:
-    kind: str
-    start: int
-    end: int
-    reason: str
-    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,35 +28,6 @@ class VoiceInfo:
     minutes: float
 
 
-@dataclass
-class Speech:
-    samples: np.ndarray
-    text: str
-    voice: str
-    language: str
-    seed: int
-    words: list = field(default_factory=list)
-    phones: list = field(default_factory=list)
-    notes: tuple = ()
-    metrics: dict = field(default_factory=lambda: {"rtf": 0.1})
-    sample_rate: int = RATE
-
-    @property
-    def duration(self):
-        return len(self.samples) / RATE
-
-    def to_srt(self):
-        return "1\n00:00:00,000 --> 00:00:01,000\n" + self.text + "\n"
-
-    def to_vtt(self):
-        return "WEBVTT\n\n" + self.text + "\n"
-
-    def to_dict(self):
-        words = [vars(word) for word in self.words]
-        facts = {key: getattr(self, key) for key in ("text", "duration", "seed", "voice", "language", "sample_rate")}
-        return facts | {"words": words, "phones": words, "chunks": []}
-
-
 class Synthesizer:
     calls: list = []
 
@@ -78,25 +35,25 @@ class Synthesizer:
         if model not in (None, "fs2", "flow"):
             raise UnavailableError(f"model {model!r} is not installed.", where="model")
 
-    def _speech(self, text, voice=None, language="auto", controls=None, seed=0, **rest):
+    def stream(self, text, voice=None, language="auto", controls=None, seed=0, **rest):
         Synthesizer.calls.append({"text": text, "voice": voice, "language": language, "controls": controls, "seed": seed, **rest})
         if not text.strip():
             raise DataError("the text is empty.", where="<text>", code="text.empty")
         if voice not in (None, "kathleen") and not isinstance(voice, Voice):
             raise UnavailableError(f"voice {voice!r} is not known.", where="voice")
         name = getattr(voice, "name", None) or voice or "kathleen"
-        words = [Span(w, 0.1 * i, 0.1 * i + 0.1, (text.index(w), text.index(w) + len(w))) for i, w in enumerate(text.split())]
+        spans = [(match[0], *match.span()) for match in re.finditer(r"\S+", text)]
+        words = tuple(Span(word, 0.1 * i, 0.1 * i + 0.1, (start, end)) for i, (word, start, end) in enumerate(spans))
         samples = 0.1 * normal(seed, text, 2400 * len(words))
         notes = tuple(Note("dropped", i, i + 1, "unsupported_script", c) for i, c in enumerate(text) if c == "☃")
-        return Speech(samples, text, name, "en-us" if language == "auto" else language, seed, words, words, notes)
-
-    def synth(self, text, **options):
-        return self._speech(text, **options)
-
-    def stream(self, text, **options):
-        whole = self._speech(text, **options)
-        for start in range(0, len(whole.samples), 3000):
-            yield Speech(whole.samples[start : start + 3000], text, whole.voice, whole.language, whole.seed, notes=whole.notes)
+        whole = (Span(text, 0.0, len(samples) / RATE, (0, len(text))),)
+        timings = {"words": words, "phones": words, "chunks": whole}
+        for start in range(0, len(samples), 3000):
+            yield Speech(
+                samples[start : start + 3000], text, "en-us" if language == "auto" else language, name, seed,
+                notes=notes, metrics={"rtf": 0.1}, **timings,
+            )  # fmt: skip
+            timings = {}
 
     def voices(self):
         return [

@@ -177,8 +177,9 @@ def test_unexpected_errors_are_bugs_and_interruptions_are_not(hum, tts, monkeypa
 
         def fail(self, text, raised=raised, **options):
             raise raised
+            yield
 
-        monkeypatch.setattr(hum, "synth", fail)
+        monkeypatch.setattr(hum, "stream", fail)
         monkeypatch.setattr("tts.cli._close_stdout", lambda: None)
         done = tts("synth", "hi", "-o", "x.wav")
         assert done.code == code and "Traceback" not in done.err and quiet_folder() == []

@@ -10,15 +10,15 @@ from tts.speech import Span, Speech, join
 from vocoder.audio.io import read_audio
 
 
-def chunk(seconds, word, **facts):
+def chunk(seconds, word):
     samples = np.full(int(seconds * 24_000), 0.1, np.float32)
     spans = (Span(word, 0.0, seconds / 2, (0, len(word))),)
-    return Speech(samples, "the text", "en-us", "ada", 3, words=spans, phones=spans, chunks=spans, **facts)
+    return Speech(samples, "the text", "en-us", "ada", 3, words=spans, phones=spans, chunks=spans, metrics={"rtf": 0.12345})
 
 
 @pytest.fixture
 def whole():
-    return join([chunk(1.5, "one"), chunk(0.5, "AT&T <b>"), chunk(2.0, "three")], {"rtf": 0.12345})
+    return join([chunk(1.5, "one"), chunk(0.5, "AT&T <b>"), chunk(2.0, "three")])
 
 
 def test_times_move_with_the_samples(whole):

@@ -1,18 +1,21 @@
 """Audio in and out: what is read is what was written, and no header is believed."""
 
 import io
+import itertools
 import math
 import os
 import resource
 import struct
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import soundfile
 
-from tts.base.errors import CannotCreateError, DataError, NoInputError, ResourceError, TtsError, UsageError
+from tts.base.errors import CannotCreateError, DataError, FileError, NoInputError, ResourceError, TtsError, UsageError
 from tts.base.limits import LIMITS
-from vocoder.audio.io import FORMATS, check_speech, encode_audio, read_audio, read_info, resample, write_audio, write_stream
-from vocoder.audio.wavfile import to_pcm16, wav_header
+from vocoder.audio.io import FORMATS, check_speech, encode_audio, read_audio, read_info, resample, resample_chunks, write_audio
+from vocoder.audio.wavfile import read_header, to_pcm16, wav_header
 
 RATE = 24_000
 
@@ -112,25 +115,99 @@ def test_lying_wav_headers_are_refused_with_their_place(name):
     assert caught.value.code.startswith("audio.") and caught.value.fix
 
 
-def test_a_streamed_wav_without_sizes_is_read():
+@pytest.fixture
+def piped(monkeypatch):
+    """``write_audio`` to standard output, which then holds the bytes of ``piped.out``."""
+
+    def write(*arguments):
+        out = io.TextIOWrapper(io.BytesIO())
+        with monkeypatch.context() as patch:
+            patch.setattr("sys.stdout", out)
+            try:
+                write_audio("-", *arguments)
+            finally:
+                write.out = out.buffer.getvalue()
+
+    return write
+
+
+def test_a_streamed_wav_without_sizes_is_read(piped):
     wav = tone(0.1)
-    pipe = io.BytesIO()
-    write_stream(pipe, [wav[:1000], wav[1000:]], RATE)
-    assert pipe.getvalue()[4:8] == pipe.getvalue()[40:44] == b"\xff" * 4
-    assert np.array_equal(read_audio(pipe.getvalue()), read_audio(encode_audio(wav, RATE)))
+    piped([wav[:1000], wav[1000:]], RATE)
+    data = piped.out
+    assert data[4:8] == data[40:44] == b"\xff" * 4
+    assert np.array_equal(read_audio(data), read_audio(encode_audio(wav, RATE)))
     assert len(read_audio(wav_file(claimed=0, riff=0))) == 500
 
 
-def test_a_pipe_gets_nothing_when_the_first_chunk_fails():
-    pipe = io.BytesIO()
+def failing(after):
+    yield from after
+    raise DataError("no.")
 
-    def chunks():
-        raise DataError("no.")
-        yield
 
-    with pytest.raises(DataError):
-        write_stream(pipe, chunks(), RATE)
-    assert pipe.getvalue() == b""
+@pytest.mark.parametrize("format", ["wav", "flac"])
+def test_a_pipe_gets_nothing_when_the_first_chunk_fails(piped, format):
+    with pytest.raises(DataError, match="no"):
+        piped(failing([]), RATE, format)
+    assert piped.out == b""
+
+
+@pytest.mark.parametrize("name", [f"a.{format}" for format in FORMATS])
+def test_chunks_make_the_file_that_the_whole_makes(tmp_path, monkeypatch, name):
+    wav = tone(2.5) * 1.1
+    cuts = [0, 0, 999, 30_000, 30_001, len(wav)]
+    write_audio(tmp_path / name, [wav[a:b] for a, b in itertools.pairwise(cuts)], RATE)
+    written, whole = (tmp_path / name).read_bytes(), encode_audio(wav, RATE, name[2:])
+    if name in ("a.ogg", "a.opus"):  # the stream of every Ogg file has a random number
+        assert np.array_equal(read_audio(written), read_audio(whole))
+    else:
+        assert written == whole
+    with pytest.raises(DataError, match="no"):
+        write_audio(tmp_path / name, failing([wav, wav]), RATE, force=True)
+    assert (tmp_path / name).read_bytes() == written and os.listdir(tmp_path) == [name]
+    os.mkfifo(tmp_path / f"b{name}")
+    with ThreadPoolExecutor(1) as other:
+        read = other.submit((tmp_path / f"b{name}").read_bytes)
+        write_audio(tmp_path / f"b{name}", iter([wav[:999], wav[999:]]), RATE)
+    assert len(read.result()) == len(whole)
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3"])
+def test_a_full_disk_is_said_and_leaves_the_folder_as_it_was(tmp_path, name):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    noise = np.random.default_rng(0).standard_normal(20 * RATE).astype(np.float32)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+        with pytest.raises(FileError):
+            write_audio(tmp_path / name, np.split(noise, 20), RATE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100, 192_000])
+def test_resampled_chunks_are_the_resampled_whole(rate):
+    wav = tone(1.0)
+    chunks = resample_chunks([wav[:7], wav[7:7], wav[7:9000], wav[9000:]], RATE, rate)
+    assert np.array_equal(np.concatenate(list(chunks)), resample(wav, RATE, rate))
+
+
+def test_more_than_4_gib_of_wav_are_rf64_where_there_is_room_and_refused_where_not(tmp_path, monkeypatch):
+    count = 2**31 + 5
+    header = wav_header(RATE, count, rf64=True)
+    assert header[:4] == b"RF64" and len(header) == len(wav_header(RATE, 7, rf64=True)) == len(wav_header(RATE, 7)) + 36
+    with open(tmp_path / "big.wav", "wb") as file:  # sparse
+        file.write(header)
+        file.truncate(len(header) + 2 * count)
+    with open(tmp_path / "big.wav", "rb") as file:
+        assert read_header(file, os.path.getsize(file.name), "big.wav").frames == count
+    assert soundfile.info(tmp_path / "big.wav").frames == count
+    write_audio(tmp_path / "small.wav", tone(0.1), RATE, rf64=True)
+    assert np.array_equal(read_audio(tmp_path / "small.wav"), read_audio(encode_audio(tone(0.1), RATE)))
+    monkeypatch.setattr("vocoder.audio.wavfile._OPEN_END", 2**16)
+    with pytest.raises(ResourceError, match="do not fit a WAV file"):
+        write_audio(tmp_path / "x.wav", (tone() for _ in itertools.count()), RATE)
+    assert sorted(os.listdir(tmp_path)) == ["big.wav", "small.wav"]
 
 
 @pytest.mark.parametrize("format", ["wav", "flac", "ogg", "mp3"])
@@ -153,8 +230,6 @@ def test_a_flac_that_claims_2_to_36_samples_costs_nothing():
 
 
 def test_a_bomb_stops_at_the_cap_in_flat_memory():
-    import soundfile
-
     buffer = io.BytesIO()
     with soundfile.SoundFile(buffer, "w", 8000, 1, "PCM_16", format="FLAC") as out:
         for _ in range(60):
@@ -238,7 +313,6 @@ def test_writing_refuses_what_it_cannot_keep(tmp_path):
         (lambda: write_audio(tmp_path / "a.wav", wav * math.nan, RATE), DataError),
         (lambda: write_audio(tmp_path / "none" / "a.wav", wav, RATE), CannotCreateError),
         (lambda: wav_header(RATE, 2**31), ResourceError),
-        (lambda: write_stream(io.BytesIO(), [], RATE, "mp3"), UsageError),
     ]:
         with pytest.raises(kind):
             call()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -81,6 +81,7 @@ def command(
     Text that begins with a dash goes after --.
     """
     from vocoder.audio import io
+    from vocoder.audio.frames import SAMPLE_RATE
 
     if verbose:
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s", stream=sys.stderr)
@@ -93,28 +94,27 @@ def command(
     who = _voice(voice, consent)
 
     from tts.api import Controls, Synthesizer
+    from tts.speech import Account
 
-    controls = Controls(rate=rate, pitch_st=pitch, energy_db=energy)
-    synthesizer = Synthesizer(model=model, threads=threads)
-    request = dict(
+    chunks = Synthesizer(model=model, threads=threads).stream(
+        spoken,
         voice=who,
         language=language,
-        controls=controls,
+        controls=Controls(rate=rate, pitch_st=pitch, energy_db=energy),
         phonemes=phonemes,
         lexicon=lexicon,
         seed=seed,
         steps=steps,
         guidance=guidance,
     )
-    if output == "-" and format_ in ("wav", "pcm") and not (rate_hz or timings or subtitles):
-        _stream(synthesizer.stream(spoken, **request), io, format_, quiet)
-        return
-    speech = synthesizer.synth(spoken, **request)
+    account = Account(("words", "phones", "chunks") if timings or as_json else ("chunks",) if subtitles else ())
+    rate_hz = rate_hz or SAMPLE_RATE
+    with _progress(len(spoken), quiet) as told:
+        samples = (account.add(told(chunk)) for chunk in chunks)
+        samples = io.resample_chunks(samples, SAMPLE_RATE, rate_hz)
+        io.write_audio(output, samples, rate_hz, format_, bitrate, force, rf64=_may_pass_4_gib(len(spoken), rate, rate_hz))
+    speech = account.speech()
     result = speech.to_dict()
-    samples, sample_rate = speech.samples, speech.sample_rate
-    if rate_hz:
-        samples, sample_rate = io.resample(samples, sample_rate, rate_hz), rate_hz
-    io.write_audio(output, samples, sample_rate, format_, bitrate, force)
     if subtitles:
         files.atomic_write(subtitles, speech.to_srt() if subtitle_form == "srt" else speech.to_vtt(), force)
     if timings:
@@ -124,6 +124,30 @@ def command(
         click.echo(strict_json.dumps({"output": output, **result}, indent=None))
     if not quiet:
         _report(speech, output)
+
+
+def _may_pass_4_gib(n_chars: int, rate: float, rate_hz: int) -> bool:
+    """Whether 16-bit samples of so many characters could, at a second each, pass what a plain WAV file holds."""
+    return n_chars / rate * rate_hz * 2 > 0xFFFF0000
+
+
+@contextmanager
+def _progress(n_chars: int, quiet: bool):
+    """``told(chunk)`` says on a terminal how far the text is spoken; the line goes when the block ends."""
+    shown, seconds = not quiet and sys.stderr is not None and sys.stderr.isatty(), 0.0
+
+    def told(chunk):
+        nonlocal seconds
+        seconds += chunk.duration
+        if shown and chunk.chunks:
+            click.echo(f"\r{chunk.chunks[-1].source[1] / n_chars:4.0%}, {seconds:.0f} s", nl=False, err=True)
+        return chunk
+
+    try:
+        yield told
+    finally:
+        if shown:
+            click.echo("\r\033[K", nl=False, err=True)
 
 
 def _output(output: str | None, format_: str | None, stdout_taken: bool, io) -> tuple[str, str]:
@@ -211,25 +235,6 @@ def _voice(voice: str | None, consent: str | None):
     from tts.voice import Voice
 
     return Voice.load(voice) if suffix == ".safetensors" else Voice.from_audio([voice], consent=consent)
-
-
-def _stream(chunks, io, format_: str, quiet: bool) -> None:
-    """Clause by clause to stdout: a player starts before the text is finished."""
-    chunks = iter(chunks)
-    first = next(chunks)  # before anything is written: most errors come here
-    seconds, notes = 0.0, []
-
-    def samples():
-        nonlocal seconds
-        for chunk in itertools.chain([first], chunks):
-            seconds += chunk.duration
-            notes.extend(note for note in chunk.notes if note not in notes)
-            yield chunk.samples
-
-    io.write_stream(sys.stdout.buffer, samples(), first.sample_rate, format_)
-    if not quiet:
-        _say_notes(notes)
-        click.echo(f"stdout: {seconds:.2f} s, {first.language}, voice {first.voice}, seed {first.seed}", err=True)
 
 
 def _report(speech, output: str) -> None:

@@ -6,17 +6,23 @@ sample cap, and what comes out is finite. A result is written whole or not at al
 
 from __future__ import annotations
 
+import functools
 import io
+import itertools
 import logging
+import os
+import shutil
+import stat
 import sys
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from tts.base.errors import DataError, FileError, ResourceError, UsageError
-from tts.base.files import atomic_write
+from tts.base.files import atomic_file
 from tts.base.limits import LIMITS
 from vocoder.audio import wavfile
 from vocoder.audio.decode import AudioInfo, Source, decoder, import_soundfile, opened
@@ -156,90 +162,140 @@ def format_of(path: str | Path, format: str | None = None) -> str:
 
 
 def encode_audio(wav: np.ndarray, sample_rate: int, format: str = "wav", bitrate: float | None = None) -> bytes:
-    """The bytes of an audio file.
-
-    Args:
-        wav: [S] float32; clipped to [-1, 1].
-        sample_rate: Hz.
-        format: A key of FORMATS. ``pcm`` is raw 16-bit little-endian mono.
-        bitrate: kbit/s for ogg, opus (6-256) and mp3 (8-160); None takes the encoder's default.
-    """
-    wav = np.asarray(wav, np.float32)
-    bad = np.flatnonzero(~np.isfinite(wav))
-    if bad.size:
-        raise DataError(
-            f"sample is {wav[bad[0]]}; only finite samples are written.", pos=f"sample {bad[0]}", code="audio.not_finite"
-        )
-    coding = FORMATS[format_of("-", format)]
-    if coding is None:
-        if bitrate is not None:
-            raise UsageError(
-                f"{format} has no bit rate to choose.", where="bitrate", code="audio.bitrate", fix="Use ogg, opus or mp3."
-            )
-        header = wavfile.wav_header(sample_rate, len(wav)) if format == "wav" else b""
-        return header + wavfile.to_pcm16(wav).tobytes()
-    container, subtype = coding
-    if sample_rate not in _RATES.get(subtype, (sample_rate,)):
-        raise UsageError(
-            f"{format} cannot hold {sample_rate:,} Hz.",
-            where="sample_rate",
-            code="audio.rate",
-            fix=f"Use one of {', '.join(map(str, _RATES[subtype]))}.",
-        )
-    soundfile = import_soundfile()
+    """The bytes of an audio file; arguments and errors as ``write_audio``."""
+    name = format_of("-", format)
+    options = _coding(name, sample_rate, bitrate)
     buffer = io.BytesIO()
-    options = {} if bitrate is None else _bitrate_options(format, subtype, bitrate)
-    try:
-        with soundfile.SoundFile(buffer, "w", sample_rate, 1, subtype, format=container, **options) as out:
-            clipped = np.clip(wav, -1.0, 1.0)
-            for start in range(0, len(clipped), sample_rate):  # libsndfile's Vorbis and Opus need short writes
-                out.write(clipped[start : start + sample_rate])
-    except soundfile.LibsndfileError as error:
-        raise FileError(f"encoding {format} failed: {error}.", code="audio.encode", fix="Write wav instead.") from error
+    _write(buffer, _finite([wav]), sample_rate, name, options)
     return buffer.getvalue()
 
 
 def write_audio(
     path: str | Path,
-    wav: np.ndarray,
+    wav: np.ndarray | Iterable[np.ndarray],
     sample_rate: int,
     format: str | None = None,
     bitrate: float | None = None,
     force: bool = False,
+    rf64: bool = False,
 ) -> None:
-    """Write an audio file whole, or to standard output for ``-`` (WAV sizes are then 0xFFFFFFFF).
+    """Write an audio file: whole or not at all, in the memory of one chunk.
+
+    To a pipe, for ``-`` too, wav and pcm go chunk by chunk (WAV sizes are then 0xFFFFFFFF); other formats are encoded
+    into a temporary file first.
 
     Args:
-        path: Output; its ending gives the format unless ``format`` does.
-        wav: [S] float32 in [-1, 1].
+        path: Output; its ending gives the format unless ``format`` does. ``-`` is standard output.
+        wav: [S] float32, clipped to [-1, 1]; or such chunks in order. Nothing is opened before the first is there.
         sample_rate: Hz.
-        format: A key of FORMATS.
-        bitrate: As in ``encode_audio``.
+        format: A key of FORMATS. ``pcm`` is raw 16-bit little-endian mono.
+        bitrate: kbit/s for ogg, opus (6-256) and mp3 (8-160); None takes the encoder's default.
         force: Replace an existing file.
+        rf64: Keep room in the header of a WAV file, so that it may pass 4 GiB.
+
+    Raises:
+        UsageError: Format, rate and bit rate do not go together.
+        DataError: A sample is not finite.
+        ResourceError: More than 4 GiB of WAV without ``rf64``.
+        CannotCreateError: The file exists and ``force`` is false, or its folder is missing or not writable.
+        FileError: Disk full or another device error; the old file is intact.
     """
     name = format_of(path, format)
+    options = _coding(name, sample_rate, bitrate)
+    chunks = _finite([wav] if isinstance(wav, np.ndarray) else wav)
+    chunks = itertools.chain([next(chunks, np.zeros(0, np.float32))], chunks)
     if str(path) == "-":
-        if name in ("wav", "pcm"):
-            write_stream(sys.stdout.buffer, [wav], sample_rate, name)
-        else:
-            sys.stdout.buffer.write(encode_audio(wav, sample_rate, name, bitrate))
-        sys.stdout.buffer.flush()
+        _write_piped(sys.stdout.buffer, chunks, sample_rate, name, options)
         return
-    atomic_write(path, encode_audio(wav, sample_rate, name, bitrate), force)
+    with atomic_file(path, force) as file:
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            _write(file, chunks, sample_rate, name, options, rf64)
+        else:  # a device or FIFO
+            _write_piped(file, chunks, sample_rate, name, options)
 
 
-def write_stream(file: BinaryIO, chunks: Iterable[np.ndarray], sample_rate: int, format: str = "wav") -> int:
-    """Write chunks [S_i] as they come, as wav or pcm, to a pipe; returns the number of samples."""
-    if format not in ("wav", "pcm"):
-        raise UsageError(f"{format} cannot be written piece by piece.", code="audio.stream", fix="Use wav or pcm.")
-    header = wavfile.wav_header(sample_rate, None) if format == "wav" else b""
+def resample_chunks(chunks: Iterable[np.ndarray], from_rate: int, to_rate: int) -> Iterator[np.ndarray]:
+    """``resample`` of the joined chunks [S_i], chunk by chunk: the same samples."""
+    resampler = _resampler(from_rate, to_rate)
+    for chunk in chunks:
+        yield resampler.resample_chunk(chunk) if resampler else chunk
+    if resampler:
+        yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def _finite(chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     count = 0
-    for chunk in chunks:  # the header goes with the first chunk: an error before it leaves nothing written
-        file.write(header + wavfile.to_pcm16(chunk).tobytes())
-        header = b""
-        file.flush()
+    for chunk in chunks:
+        chunk = np.asarray(chunk, np.float32)
+        bad = np.flatnonzero(~np.isfinite(chunk))
+        if bad.size:
+            raise DataError(
+                f"sample is {chunk[bad[0]]}; only finite samples are written.",
+                pos=f"sample {count + bad[0]}",
+                code="audio.not_finite",
+            )
         count += len(chunk)
-    return count
+        yield chunk
+
+
+def _coding(name: str, sample_rate: int, bitrate: float | None) -> dict:
+    """libsndfile's options for a format of FORMATS; what cannot be encoded is refused before any work."""
+    container, subtype = FORMATS[name] or (None, None)
+    if sample_rate not in _RATES.get(subtype, (sample_rate,)):
+        raise UsageError(
+            f"{name} cannot hold {sample_rate:,} Hz.",
+            where="sample_rate",
+            code="audio.rate",
+            fix=f"Use one of {', '.join(map(str, _RATES[subtype]))}.",
+        )
+    if container:
+        import_soundfile()
+    options = {"format": container, "subtype": subtype}
+    return options if bitrate is None else options | _bitrate_options(name, subtype, bitrate)
+
+
+def _write(file: BinaryIO, chunks: Iterable[np.ndarray], sample_rate: int, name: str, options: dict, rf64=False) -> None:
+    """Into a file that can seek: sizes are written into the header when they are known."""
+    if FORMATS[name]:
+        _write_coded(file, chunks, sample_rate, options)
+        return
+    header = functools.partial(wavfile.wav_header, sample_rate, rf64=rf64) if name == "wav" else lambda count: b""
+    count = 0
+    file.write(header(0))
+    for chunk in chunks:
+        count += len(chunk)
+        header(count)  # what does not fit is refused at once
+        file.write(wavfile.to_pcm16(chunk).tobytes())
+    file.seek(0)
+    file.write(header(count))
+
+
+def _write_piped(file: BinaryIO, chunks: Iterable[np.ndarray], sample_rate: int, name: str, options: dict) -> None:
+    if FORMATS[name]:
+        with tempfile.TemporaryFile() as whole:
+            _write_coded(whole, chunks, sample_rate, options)
+            whole.seek(0)
+            shutil.copyfileobj(whole, file)
+        file.flush()
+        return
+    file.write(wavfile.wav_header(sample_rate, None) if name == "wav" else b"")
+    for chunk in chunks:
+        file.write(wavfile.to_pcm16(chunk).tobytes())
+        file.flush()
+
+
+def _write_coded(file: BinaryIO, chunks: Iterable[np.ndarray], sample_rate: int, options: dict) -> None:
+    """Through libsndfile. It writes to the descriptor itself: an interruption inside a callback would be lost."""
+    soundfile = import_soundfile()
+    target = file if isinstance(file, io.BytesIO) else file.fileno()
+    try:
+        with soundfile.SoundFile(target, "w", sample_rate, 1, closefd=False, **options) as out:
+            for chunk in chunks:
+                for start in range(0, len(chunk), sample_rate):  # its Vorbis and Opus need short writes
+                    out.write(np.clip(chunk[start : start + sample_rate], -1.0, 1.0))
+    except (soundfile.LibsndfileError, AssertionError) as error:  # AssertionError: it wrote less than it was given
+        reason = str(error) or "the disk is full"
+        raise FileError(f"encoding {options['format']} failed: {reason}.", code="audio.encode", fix="Free some space.") from error
 
 
 def _check_block(block: np.ndarray, first: int, where: str) -> None:
