@@ -152,9 +152,9 @@ class G2p:
         worker = self._worker
         try:
             answer = worker.ask({"voice": voice, "clauses": clauses}, seconds)
-        except _WorkerLost:
+        except BaseException as error:  # an interruption too: the answer must not be taken for that of the next request
             self.close()
-            if not worker.ready:
+            if isinstance(error, _WorkerLost) and not worker.ready:
                 raise UnavailableError(
                     "the espeak-ng worker did not start", where="g2p", code="g2p.start",
                     fix="Try: python -m frontend.g2p_worker   (it needs phonemizer and espeakng-loader)",

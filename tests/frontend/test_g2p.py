@@ -172,3 +172,16 @@ def test_a_forked_process_gets_a_worker_of_its_own():
             "else: engine().close(); os._exit(not same)\n"
             "raise SystemExit(not same)")
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(g2p.__file__).parent.parent, timeout=60)
+
+
+def test_an_interrupted_request_does_not_answer_the_next_one(engine, monkeypatch):
+    [expected] = engine.say("en-us", [["good", "morning"]])
+
+    def interrupted(self, seconds):
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(engine._worker), "_answer", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        engine.say("en-us", [["something", "else"]])
+    assert engine.say("en-us", [["good", "morning"]]) == [expected]
