@@ -140,10 +140,12 @@ def _probabilities(text: str, among: tuple[str, ...]) -> list[tuple[str, float]]
     for label, score in _identifier().rank(sample):
         tag = _TO_OURS.get(label, label)
         if tag in among:
-            scores.setdefault(tag, float(score) + (_HEAD_START if tag in HOME else 0.0))
-    tags = sorted(scores, key=lambda tag: -scores[tag])
+            known = float(score) if score > _NO_EVIDENCE else 0.0
+            scores.setdefault(tag, known + (_HEAD_START if tag in HOME else 0.0))
+    tags = sorted(scores, key=lambda tag: (-scores[tag], HOME.index(tag) if tag in HOME else len(HOME)))
     weights = np.exp(np.array([scores[tag] - scores[tags[0]] for tag in tags]) / 2)
     return list(zip(tags, (weights / weights.sum()).tolist(), strict=True))
 
 
 _HEAD_START = 6.0  # nats
+_NO_EVIDENCE = -1e30  # below: the detector knows nothing of these letters ("Hi.")

@@ -64,6 +64,6 @@ def resolve(tag: str) -> Language:
         shorter = shorter.rpartition("-")[0]
     close = difflib.get_close_matches(wanted, list(_by_tag()), n=3, cutoff=0.5)
     raise UnavailableError(
-        "unknown language", where="language", value=tag, code="language.unknown",
+        f"unknown language {tag!r:.40}.", where="language", value=tag, code="language.unknown",
         fix=f"Did you mean {' or '.join(close)}?" if close else "List them with: tts languages",
     )

@@ -56,7 +56,8 @@ class Lexicon:
         try:
             data = path.read_bytes()
         except OSError as error:
-            raise NoInputError(f"cannot read the lexicon: {error.strerror}", where=path, code="lexicon.read") from None
+            raise NoInputError(f"cannot read the lexicon: {error.strerror}.", where=path, code="lexicon.read",
+                               fix="Check the path and its permissions.") from None
         if len(data) > _MAX_BYTES:
             raise DataError("the lexicon is too large", where=path, limit=_MAX_BYTES, code="lexicon.size")
         try:

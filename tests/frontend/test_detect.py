@@ -36,6 +36,9 @@ def test_the_language_of_a_sentence_is_found(language):
     ("text", "language"),
     [
         ("Hello", "en-us"),
+        ("Hi.", "en-us"),
+        ("OK", "en-us"),
+        ("Stop", "en-us"),
         ("Guten Morgen", "de"),
         ("Goedemorgen allemaal", "nl"),
         ("Bonjour", "fr"),
