@@ -57,7 +57,7 @@ class Voice:
         from vocoder.audio.mel import log_mel
 
         paths = [paths] if isinstance(paths, str | Path) else list(paths)
-        if not consent:
+        if not consent or (isinstance(consent, str) and not consent.strip()):
             raise NotPermittedError(
                 "cloning a voice needs the consent of the person who speaks.",
                 where=paths[0] if paths else None,

@@ -3,44 +3,26 @@
 import json
 import re
 import sys
-import types
 from dataclasses import dataclass
 
-import numpy as np
 import pytest
 
 from frontend.types import Note
-from tts.api import Controls
-from tts.base.errors import DataError, UnavailableError, UsageError
 from tts.base.rng import normal
 from tts.speech import Span, Speech
+from tts.voice import VoiceInfo
 
 RATE = 24_000
-
-
-@dataclass(frozen=True)
-class VoiceInfo:
-    name: str
-    language: str
-    gender: str
-    corpus: str
-    licence: str
-    minutes: float
 
 
 class Synthesizer:
     calls: list = []
 
     def __init__(self, model=None, threads=None):
-        if model not in (None, "fs2", "flow"):
-            raise UnavailableError(f"model {model!r} is not installed.", where="model")
+        pass
 
     def stream(self, text, voice=None, language="auto", controls=None, seed=0, **rest):
         Synthesizer.calls.append({"text": text, "voice": voice, "language": language, "controls": controls, "seed": seed, **rest})
-        if not text.strip():
-            raise DataError("the text is empty.", where="<text>", code="text.empty")
-        if voice not in (None, "kathleen") and not isinstance(voice, Voice):
-            raise UnavailableError(f"voice {voice!r} is not known.", where="voice")
         name = getattr(voice, "name", None) or voice or "kathleen"
         spans = [(match[0], *match.span()) for match in re.finditer(r"\S+", text)]
         words = tuple(Span(word, 0.1 * i, 0.1 * i + 0.1, (start, end)) for i, (word, start, end) in enumerate(spans))
@@ -62,36 +44,10 @@ class Synthesizer:
         ]
 
 
-@dataclass
-class Voice:
-    name: str
-    consent: str | None = None
-
-    @classmethod
-    def from_audio(cls, paths, consent):
-        from vocoder.audio.io import check_speech, read_audio
-
-        if consent.count(";") != 2:
-            raise UsageError("consent names who, how and when.", where="--consent")
-        for path in paths:
-            check_speech(read_audio(path), RATE, 1.0, str(path))
-        return cls("cloned", consent)
-
-    @classmethod
-    def load(cls, path):
-        from vocoder.nn.checkpoint import read_tensors
-
-        read_tensors(path)
-        return cls("saved")
-
-
 @pytest.fixture
 def hum(monkeypatch, tmp_path):
     """Replace the API by the humming one, and work in an empty folder."""
-    api, voice = types.ModuleType("tts.api"), types.ModuleType("tts.voice")
-    api.Synthesizer, api.Controls, voice.Voice = Synthesizer, Controls, Voice
-    monkeypatch.setitem(sys.modules, "tts.api", api)
-    monkeypatch.setitem(sys.modules, "tts.voice", voice)
+    monkeypatch.setattr("tts.api.Synthesizer", Synthesizer)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Synthesizer, "calls", [])
     return Synthesizer

@@ -10,6 +10,7 @@ from tts.base.errors import DataError, NoInputError, ResourceError
 from tts.base.limits import LIMITS
 
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
+_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: written as an escape
 
 
 def loads(data: bytes | str, where: str = "<json>"):
@@ -68,9 +69,10 @@ def load(path: str | Path):
 
 
 def dumps(value, indent: int | None = 1) -> str:
-    """JSON text that ``loads`` accepts; NaN and Infinity are refused."""
+    """JSON text that ``loads`` accepts and UTF-8 can hold; NaN and Infinity are refused."""
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
+        return json.dumps(value, indent=indent) if _SURROGATE.search(text) else text
     except ValueError as error:
         raise DataError(f"cannot be written as JSON: {error}.", code="json.not_finite") from error
 

@@ -114,6 +114,8 @@ def run(args: list[str]) -> int:
 
 def main() -> None:
     """Entry point of ``tts``, ``parlance`` and ``python -m tts``."""
+    if sys.stdout is not None:
+        sys.stdout.reconfigure(errors="backslashreplace")  # a locale without the letters is no error
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that temporary files go
     sys.exit(run(sys.argv[1:]))
 
@@ -155,7 +157,7 @@ def _as_tts_error(error: Exception) -> TtsError:
 
 
 def _line(error: TtsError) -> str:
-    text = str(error)
+    text = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(error))
     return text if text.startswith("tts") else f"tts: {text}"
 
 

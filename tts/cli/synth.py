@@ -22,7 +22,7 @@ _EXAMPLES = """no text. Try one of:
 
 
 @click.command(epilog="Example:  tts synth 'Guten Tag.' -v kerstin --rate +10% -o tag.flac")
-@click.argument("text", nargs=-1)
+@click.argument("text", nargs=-1, type=values.WORDS)
 @click.option("-i", "--input", "inputs", multiple=True, metavar="FILE", help="Text file (UTF-8), - for stdin; may be repeated.")
 @click.option("-o", "--output", metavar="FILE|-", help="Audio file, - for stdout. Default: speech.wav, or stdout in a pipe.")
 @click.option("-v", "--voice", metavar="NAME|FILE", help="Voice name, recording to clone (needs --consent), or saved voice.")
@@ -163,8 +163,8 @@ def _output(output: str | None, format_: str | None, stdout_taken: bool, io) -> 
             code="usage.terminal",
             fix="Give a file with -o, or pipe it into a player: tts synth ... -o - | aplay",
         )
-    if output == "-" and sys.stdout is None:
-        raise FileError("standard output is closed.", where="--output", code="file.closed", fix="Give a file with -o.")
+    if sys.stdout is None and (output == "-" or stdout_taken):
+        raise FileError("standard output is closed.", where="tts synth", code="file.closed", fix="Write into a file.")
     return output, io.format_of(output, format_)
 
 

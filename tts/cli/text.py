@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
-from tts.base import files
+from tts.base import files, strict_json
 from tts.base.errors import UsageError
+from tts.cli import values
 from tts.cli.table import table
 
 _ACCENTS = {"stress": ("", "ˈ", "ˌ"), "tone": ("", "˥", "˧˥", "˨˩˦", "˥˩", "˧", "", "")}
 
 
 @click.command(epilog="Example:  tts text 'Dr. Meyer zahlt 3,50 €.' -l de --show spans")
-@click.argument("text", nargs=-1)
+@click.argument("text", nargs=-1, type=values.WORDS)
 @click.option("-i", "--input", "input_", metavar="FILE", help="Text file (UTF-8), - for stdin.")
 @click.option("-l", "--language", default="auto", show_default=True, metavar="TAG", help="Language of the text.")
 @click.option(
@@ -36,7 +35,7 @@ def command(text, input_, language, show, lexicon, phonemes, as_json):
     raw = files.read_text(input_) if input_ else " ".join(text)
     analysis = analyze(raw, language, lexicon=Lexicon.load(lexicon) if lexicon else None, phonemes=phonemes)
     if as_json or show == "json":
-        click.echo(json.dumps(analysis.to_dict(), ensure_ascii=False, indent=1))
+        click.echo(strict_json.dumps(analysis.to_dict()))
     elif show == "normalized":
         click.echo("\n".join(clause.normalized.strip() for clause in analysis.clauses))
     elif show == "phones":

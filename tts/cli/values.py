@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 
 import click
+
+from tts.base.errors import DataError
 
 
 class Quantity(click.ParamType):
@@ -53,6 +56,21 @@ class Seed(click.ParamType):
         return int(value)
 
 
+class Words(click.ParamType):
+    """Words of the text. Python hides bytes that are not of the locale's encoding in surrogates: they are UTF-8, or refused."""
+
+    name = "text"
+
+    def convert(self, value, parameter, context):
+        try:
+            return value if value.isascii() else os.fsencode(value).decode("utf-8")
+        except UnicodeError as error:
+            raise DataError(
+                "is not UTF-8 text.", where="<arguments>", value=value, code="text.utf8", fix="Give it as UTF-8, or as a file."
+            ) from error
+
+
+WORDS = Words()
 RATE = Rate("rate", "", "1.1 or +10%")
 PITCH = Quantity("pitch shift", "st", "+2st (semitones)")
 ENERGY = Quantity("energy change", "dB", "-3dB")
