@@ -23,7 +23,8 @@ def training_options(function):
 
 @click.command("train-aligner", epilog="Example:  python -m recipes train-aligner --exp exp/aligner --minutes 60")
 @training_options
-def train_aligner(dump, exp, minutes, device, config, overrides, pack, max_steps):
+@click.option("--warm-start", metavar="DIR", help="Model folder to begin from, for example the house model.")
+def train_aligner(dump, exp, minutes, device, config, overrides, pack, max_steps, warm_start):
     """The aligner-recogniser, on all languages of the corpus. YAML sections: model, task, train."""
     from frontend import inventory
     from recipes.train import aligner
@@ -32,14 +33,15 @@ def train_aligner(dump, exp, minutes, device, config, overrides, pack, max_steps
     given = _prepare(config, overrides, ("model", "task", "train"), pack, dump)
     model = _dataclass(AlignerConfig, {"n_symbols": inventory.size(), **given["model"]})
     step = aligner.main(dump, exp, minutes, device, model, _dataclass(aligner.AlignerTask, given["task"]), _train(given),
-                        max_steps=max_steps)  # fmt: skip
+                        max_steps=max_steps, warm_start=warm_start)  # fmt: skip
     click.echo(f"train-aligner: step {step:,} in {exp}")
 
 
 @click.command("train-vocoder", epilog="Example:  python -m recipes train-vocoder --exp exp/vocoder --minutes 600")
 @training_options
 @click.option("--mels", metavar="DIR", help="Fine-tune on predicted mels: a store made by synthesis on natural timing.")
-def train_vocoder(dump, exp, minutes, device, config, overrides, pack, max_steps, mels):
+@click.option("--warm-start", metavar="DIR", help="Model folder to begin from, for example the house model.")
+def train_vocoder(dump, exp, minutes, device, config, overrides, pack, max_steps, mels, warm_start):
     """The vocoder. YAML sections: model, task, train."""
     from recipes.train import vocoder
     from vocoder.fourier import VocoderConfig
@@ -47,7 +49,7 @@ def train_vocoder(dump, exp, minutes, device, config, overrides, pack, max_steps
     given = _prepare(config, overrides, ("model", "task", "train"), pack, dump)
     model = _dataclass(VocoderConfig, given["model"])
     step = vocoder.main(dump, exp, minutes, device, model, _dataclass(vocoder.VocoderTask, given["task"]), _train(given), mels,
-                        max_steps)  # fmt: skip
+                        max_steps, warm_start)  # fmt: skip
     click.echo(f"train-vocoder: step {step:,} in {exp}")
 
 

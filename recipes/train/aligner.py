@@ -14,7 +14,7 @@ import torch
 from recipes.batch import Corpus, FrameBatches, lengths, pad
 from recipes.evaluate.edits import edit_distance
 from recipes.export import record_model
-from recipes.train.loop import Player, Task, TrainConfig, device_of, move, train
+from recipes.train.loop import Player, Task, TrainConfig, device_of, move, start_from, train
 from tts.aligner import (
     N_MARKS,
     AlignerConfig,
@@ -93,12 +93,15 @@ def main(
     task: AlignerTask = AlignerTask(),
     config: TrainConfig | None = None,
     max_steps: int | None = None,
+    warm_start=None,
 ) -> int:
-    """Train or resume; returns the step reached."""
+    """Train or resume; returns the step reached. ``warm_start``: a model folder to begin from."""
     from frontend import inventory
 
     model = model or AlignerConfig(n_symbols=inventory.size())
     config = config or TrainConfig(learning_rate=1e-3, warmup_steps=200)
     record_model(exp, "aligner", model)
     job = AlignerTraining(dump, model, task, config.seed)
+    if warm_start:
+        start_from(job.model, warm_start, "aligner")
     return train(job, config, exp, minutes=minutes, device=device, max_steps=max_steps)[1]

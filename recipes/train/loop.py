@@ -260,6 +260,14 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def start_from(module: nn.Module, folder, kind: str) -> None:
+    """Begin with the weights of a model folder of the same kind and sizes, instead of random ones."""
+    from vocoder.nn.checkpoint import load_into, load_model
+
+    _, tensors = load_model(folder, kind)
+    load_into(module, tensors, str(folder))
+
+
 def load_exact(module: nn.Module, tensors: dict[str, Tensor], where) -> None:
     try:
         module.load_state_dict(tensors)

@@ -20,7 +20,7 @@ from recipes.adversarial import Discriminators, discriminator_loss, feature_loss
 from recipes.export import record_model
 from recipes.losses import multi_scale_mel_loss
 from recipes.store import Store
-from recipes.train.loop import Player, Task, TrainConfig, device_of, train
+from recipes.train.loop import Player, Task, TrainConfig, device_of, start_from, train
 from vocoder.audio.frames import HOP_LENGTH
 from vocoder.audio.mel import log_mel
 from vocoder.excitation import pulse_train
@@ -156,9 +156,12 @@ def main(
     config: TrainConfig | None = None,
     mels=None,
     max_steps: int | None = None,
+    warm_start=None,
 ) -> int:
-    """Train, resume or fine-tune; returns the step reached."""
+    """Train, resume or fine-tune; returns the step reached. ``warm_start``: a model folder to begin from."""
     config = config or TrainConfig(learning_rate=5e-4, betas=(0.8, 0.99), warmup_steps=200, clip=1.0)
     record_model(exp, "vocoder", model)
     job = VocoderTraining(dump, model, task, config.seed, mels)
+    if warm_start:
+        start_from(job.model, warm_start, "vocoder")
     return train(job, config, exp, minutes=minutes, device=device, max_steps=max_steps)[1]
