@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -187,14 +187,10 @@ def _draft(piece: Piece, language: str, marked: Marked) -> _Draft:
         spoken = normalize(run, tag)
         normalized.append(spoken.chars)
         for token in tokens(spoken, tag, marked, has_words=bool(found)):
-            found.append(token if tag == language or token.language else _in_language(token, tag))
+            found.append(token if tag == language or token.language else replace(token, language=tag))
     pause = marked.pauses.get(piece.pause_at, 0.0) if piece.pause_at is not None else 0.0
     words = _shown("".join(normalized), found)
     return _Draft(found if any(not token.mark for token in found) else [], words, pause, piece.paragraph_end)
-
-
-def _in_language(token: Token, tag: str) -> Token:
-    return Token(token.text, token.start, token.end, language=tag, ipa=token.ipa, mark=token.mark)
 
 
 def _shown(normalized: str, found: list[Token]) -> str:

@@ -38,6 +38,7 @@ class Token:
         language: Tag, None = language of the clause.
         ipa: Pronunciation given inline, wins over everything.
         mark: One of ``, . ? ! ; : … —`` if the token is a mark and not a word.
+        spans: Raw span of each character of ``text``, for a run that will be cut into words.
     """
 
     text: str
@@ -46,6 +47,7 @@ class Token:
     language: str | None = None
     ipa: str | None = None
     mark: str | None = None
+    spans: tuple[tuple[int, int], ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,12 +149,16 @@ def _split_han(token: Token, language: Language, lexicon: Lexicon | None) -> lis
     chinese = resolve("cmn")
     if language.tag in _OWN_HAN_READINGS or not (language == chinese or any(map(mandarin.is_han, token.text))):
         return [_Spoken(token, language)]
-    aligned = len(token.text) == token.end - token.start
+    if token.spans:
+        spans = token.spans
+    elif len(token.text) == token.end - token.start:
+        spans = tuple((i, i + 1) for i in range(token.start, token.end))
+    else:
+        spans = ((token.start, token.end),) * len(token.text)
     words: list[_Spoken] = []
 
     def put(first: int, last: int, own: Language, parsed: ParsedIpa | None) -> None:
-        span = (token.start + first, token.start + last) if aligned else (token.start, token.end)
-        words.append(_Spoken(Token(token.text[first:last], *span), own, parsed))
+        words.append(_Spoken(Token(token.text[first:last], spans[first][0], spans[last - 1][1]), own, parsed))
 
     for han, group in groupby(range(len(token.text)), key=lambda i: mandarin.is_han(token.text[i])):
         places = list(group)

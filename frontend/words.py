@@ -88,7 +88,8 @@ def tokens(text: SpannedText, language: str, marked: Marked, has_words: bool = F
                 word, script = text.chars[a:b], _script(text.chars[a:b])
                 if any(char.isalnum() for char in word):
                     foreign = language_of_script(script, language, has_kana)
-                    found.append(Token(word, *text.span(a, b), language=foreign))
+                    spans = tuple(text.span(i, i + 1) for i in range(a, b)) if classes[start] == "c" else None
+                    found.append(Token(word, *text.span(a, b), language=foreign, spans=spans))
     while found and found[0].mark and not has_words:
         del found[0]
     return found

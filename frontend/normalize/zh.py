@@ -74,8 +74,8 @@ def _year(g: Grammar) -> str:
     return r"(?<!\d)(\d{4}|\d\d)(?=年(?!前|后|间|来|的|内|级|以))"
 
 
-def _say_year(match: re.Match, g: Grammar) -> str:
-    return digits(match[1])
+def _say_year(match: re.Match, g: Grammar) -> Edits:
+    return [(match.start() + i, match.start() + i + 1, digits(c)) for i, c in enumerate(match[1])]
 
 
 def _percent(g: Grammar) -> str:

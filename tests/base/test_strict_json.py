@@ -43,3 +43,9 @@ def test_size_missing_file_and_unwritable_values(tmp_path):
         strict_json.load(tmp_path / "none.json")
     with pytest.raises(TtsError):
         strict_json.dumps(float("nan"))
+
+
+def test_half_a_character_is_written_as_an_escape():
+    assert strict_json.dumps({"é": "\udce9"}, None) == '{"\\u00e9": "\\udce9"}'
+    assert strict_json.loads(strict_json.dumps(["\udce9"])) == ["\udce9"]
+    assert strict_json.dumps(["é"], None) == '["é"]'

@@ -35,6 +35,21 @@ def test_a_sentence_a_clause_and_words_that_point_into_the_text():
             assert (clause.spans[word.first_phone : word.last_phone] == (word.start, word.end)).all()
 
 
+@pytest.mark.parametrize(
+    ("language", "raw", "expected"),
+    [
+        ("zh", "2024年3月21日，花了3.5元",
+         [*zip("二零二四年三月", "2024年3月", strict=True), ("二", "21"), ("十", "21"), ("一", "21"), ("日", "日"),
+          ("花", "花"), ("了", "了"), *((word, "3.5元") for word in "三点五元")]),
+        ("de", "很多次 heißt [zh]2次[/zh]",
+         [("很", "很"), ("多", "多"), ("次", "次"), ("heißt", "heißt"), ("两", "2"), ("次", "次")]),
+    ],
+)  # fmt: skip
+def test_every_word_of_a_run_of_han_points_at_its_own_characters(language, raw, expected):
+    clauses = frontend.analyze(raw, language).clauses
+    assert [(word.text, raw[word.start : word.end]) for clause in clauses for word in clause.words] == expected
+
+
 def test_the_report_is_json():
     report = json.loads(json.dumps(frontend.analyze("Hi 😀 there.", "en").to_dict()))
     assert [span["kind"] for span in report["spans"]][:3] == ["spoken", "dropped", "dropped"]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import frontend
 from frontend import inventory
 from frontend.report import DROP_REASONS
+from tts.base import strict_json
 from tts.base.errors import DataError
 
 HOUSE = ("en-us", "de", "nl", "fr", "cmn")
@@ -79,6 +80,13 @@ def test_every_character_has_one_fate_in_the_house_languages(language, text):
         assert error.code in ("text.empty", "text.nothing_to_speak")
         return
     check(analysis)
+
+
+def test_the_house_languages_are_those_of_the_shipped_model():
+    from tts import registry
+
+    config = strict_json.load(registry.default_acoustic() / "config.json")
+    assert set(config["minutes"]) == set(HOUSE)
 
 
 @settings(max_examples=60, deadline=None)
