@@ -187,11 +187,13 @@ class Synthesizer:
         return Voice.load(folder / f"{name}.safetensors")
 
     def warm(self) -> None:
-        """Load weights and start the phonemiser now rather than at the first text."""
+        """Load everything now rather than at the first text: weights, phonemiser, the detector of languages."""
+        import frontend
         from frontend import g2p
 
-        g2p.warm()
+        g2p.warm()  # the worker starts while the weights are read
         self._load()
+        frontend.analyze("This sentence is long enough to be told from other languages.", "en-us")
 
     def _load(self) -> None:
         if self._acoustic is not None:

@@ -16,12 +16,13 @@ from pathlib import Path
 
 
 def measure(request: dict) -> dict[str, float]:
-    """request: model, language, word (spoken once so that everything is loaded), text."""
+    """request: model, language, word (spoken once after everything is loaded), text."""
     started = time.perf_counter()
     from tts.api import Synthesizer
 
     imported = time.perf_counter()
     synthesizer = Synthesizer(model=request["model"])
+    synthesizer.warm()
     synthesizer.synth(request["word"], language=request["language"])
     loaded = time.perf_counter()
     first, samples, rate = None, 0, 1
