@@ -54,6 +54,8 @@ class AlignerModel(nn.Module):
         self.norm_out = nn.LayerNorm(config.dim)
         self.query = nn.Linear(config.dim, config.key_dim)
         self.recogniser = nn.Linear(config.dim, config.n_symbols)  # class 0 (padding) is CTC's blank
+        with torch.no_grad():
+            self.recogniser.bias[0] = 5.0  # most frames are blank: training that has to find this out may get lost
         self.symbols = nn.Embedding(config.n_symbols, config.text_dim)
         self.key_conv = nn.Conv1d(config.text_dim, 2 * config.text_dim, 3, padding=1)
         self.key = nn.Linear(2 * config.text_dim, config.key_dim)
