@@ -73,6 +73,7 @@ class Task:
     players: list[Player]
 
     def batch(self, step: int) -> dict:
+        """The batch of a step, a pure function of (seed, step): every task has its own."""
         raise NotImplementedError
 
     def validate(self, model: nn.Module, step: int) -> dict[str, float]:

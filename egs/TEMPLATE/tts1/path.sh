@@ -4,4 +4,4 @@ export PYTHONPATH="$parlance_root${PYTHONPATH:+:$PYTHONPATH}"
 export PYTHON="${PYTHON:-python3}"
 export PYTHONUNBUFFERED=1
 export LC_ALL=C.UTF-8    # sorting by code points, text in UTF-8
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}  # jobs run side by side, and one thread trains the same every time
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}  # jobs run side by side
