@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from recipes.adversarial import MelDiscriminators, discriminator_loss, feature_loss, generator_loss
+from recipes.augment import draw_warp, warp_bandwidth, warp_f0, warp_mel
 from recipes.batch import Corpus, FrameBatches, lengths, pad
 from recipes.export import record_model
 from recipes.store import StoreWriter
@@ -34,6 +35,7 @@ class AcousticTask:
     longest: int = 1200  # frames
     reference_frames: tuple[int, int] = (110, 300)  # 1.5 to 4 s
     balance: float = 0.5  # weight of a language: its share of frames to this power
+    warp: float = 0.4  # share of utterances whose speaker is made larger or smaller (recipes/augment.py)
     adversarial_from: int | None = None  # step at which mel discriminators join (``fs2`` only); None = never
     adversarial_weight: float = 0.1
     feature_weight: float = 0.5
@@ -60,7 +62,7 @@ class AcousticTraining(Task):
 
     def batch(self, step: int) -> dict:
         rng = np.random.default_rng([self.seed, step, 1])
-        return collate(self.train, self.batches(step), self.speakers, rng, self.task.reference_frames)
+        return collate(self.train, self.batches(step), self.speakers, rng, self.task.reference_frames, self.task.warp)
 
     def predict(self, batch: dict, scratch: dict) -> dict:
         """The model's losses, computed once a step; mels cut to the band of the recording for the discriminators."""
@@ -135,15 +137,22 @@ class Speakers:
         return mel[start : start + size]
 
 
-def collate(corpus: Corpus, keys: list[str], speakers: Speakers, rng, bounds) -> dict:
-    """The batch that ``loss`` of the acoustic models takes: padded arrays, lengths, references."""
+def collate(corpus: Corpus, keys: list[str], speakers: Speakers, rng, bounds, warp: float = 0.0) -> dict:
+    """The batch that ``loss`` of the acoustic models takes: padded arrays, lengths, references.
+
+    A share ``warp`` of the utterances is warped, reference and all; their speaker is nobody (-1).
+    """
     rows = [corpus.utterances[key] for key in keys]
+    warps = [draw_warp(rng, warp) for _ in keys]
 
     def column(name):
         return [np.asarray(corpus.get(name, key)) for key in keys]
 
-    mels, f0s, ids = column("mel"), column("f0"), column("ids")
-    references = [speakers.reference(k, r.speaker, rng, bounds) for k, r in zip(keys, rows, strict=True)]
+    def warped(how, values):
+        return [how(value, percent) for value, percent in zip(values, warps, strict=True)]
+
+    mels, f0s, ids = warped(warp_mel, column("mel")), warped(warp_f0, column("f0")), column("ids")
+    references = warped(warp_mel, [speakers.reference(k, r.speaker, rng, bounds) for k, r in zip(keys, rows, strict=True)])
     return {
         "keys": keys,
         "ids": pad(ids, np.int64),
@@ -157,8 +166,8 @@ def collate(corpus: Corpus, keys: list[str], speakers: Speakers, rng, bounds) ->
         "voiced": pad([f0 > 0 for f0 in f0s], np.float32),
         "reference": pad(references, np.float32),
         "reference_lengths": lengths(references),
-        "speaker": torch.tensor([speakers.numbers[row.speaker] for row in rows]),
-        "bandwidth": torch.tensor([float(row.bandwidth_hz) for row in rows]),
+        "speaker": torch.tensor([-1 if p else speakers.numbers[row.speaker] for row, p in zip(rows, warps, strict=True)]),
+        "bandwidth": torch.tensor(warped(warp_bandwidth, [float(row.bandwidth_hz) for row in rows])),
     }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from recipes.augment import draw_warp, warp_mel
 from recipes.batch import Corpus, FrameBatches, lengths, pad
 from recipes.evaluate.edits import edit_distance
 from recipes.export import record_model
@@ -31,6 +32,7 @@ class AlignerTask:
     budget: int = 6000  # padded frames a batch
     hard_from: int = 1000  # step at which binarisation starts; it grows over as many steps
     longest: int = 1400  # frames; longer utterances are left out
+    warp: float = 0.5  # share of utterances whose speaker is made larger or smaller (recipes/augment.py)
 
 
 class AlignerTraining(Task):
@@ -44,7 +46,9 @@ class AlignerTraining(Task):
         self.players = [Player("model", self.model, self.losses)]
 
     def batch(self, step: int) -> dict:
-        return collate(self.train, self.batches(step))
+        rng = np.random.default_rng([self.seed, step, 1])
+        keys = self.batches(step)
+        return collate(self.train, keys, [draw_warp(rng, self.task.warp) for _ in keys])
 
     def losses(self, batch: dict, step: int, scratch: dict) -> dict:
         grown = (step - self.task.hard_from) / max(1, self.task.hard_from)
@@ -63,9 +67,9 @@ class AlignerTraining(Task):
         return {"per": sum(edits.values()) / sum(total.values()), **rates}
 
 
-def collate(corpus: Corpus, keys: list[str]) -> dict:
+def collate(corpus: Corpus, keys: list[str], warps=None) -> dict:
     """Padded mel [B, T, 100], ids [B, N], their lengths, prior [B, T, N], and phones without marks for CTC."""
-    mels = [corpus.get("mel", key) for key in keys]
+    mels = [warp_mel(corpus.get("mel", key), percent) for key, percent in zip(keys, warps or [0] * len(keys), strict=True)]
     ids = [np.asarray(corpus.get("ids", key)) for key in keys]
     phones = [x[x >= N_MARKS] for x in ids]
     n_tokens, n_frames = max(map(len, ids)), max(map(len, mels))

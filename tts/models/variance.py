@@ -106,7 +106,9 @@ class VarianceAdaptor(nn.Module):
         hidden = self.text(batch["ids"], batch["styles"], batch["langs"], text_mask)
         reference_mask = length_mask(batch["reference_lengths"], batch["reference"].shape[1])
         style, tokens = self.reference(batch["reference"], reference_mask)
-        losses = {"speaker": 0.1 * F.cross_entropy(self.speakers(style).float(), batch["speaker"])}
+        logits = self.speakers(style).float()
+        speaker = F.cross_entropy(logits, batch["speaker"], ignore_index=-1, reduction="sum") / len(logits)
+        losses = {"speaker": 0.1 * speaker}
         if self.training:  # the voices are few: do not learn them by heart
             style = style + 0.1 * torch.randn_like(style)
 
