@@ -19,10 +19,12 @@ _HOMES = {
     "Lexicon": "frontend.lexicon",
     "Note": "frontend.types",
     "Phones": "frontend.types",
+    "Reading": "frontend.analysis",
     "Word": "frontend.types",
     "analyze": "frontend.analysis",
     "analyze_many": "frontend.analysis",
     "process": "frontend.analysis",
+    "read": "frontend.analysis",
 }
 
 __all__ = sorted([*_HOMES, "languages"])

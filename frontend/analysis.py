@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 
@@ -25,6 +26,7 @@ _LOOSE = re.compile(r" (?=[,.;:!?])")
 MAX_BYTES = 1 << 20  # of UTF-8
 MAX_CHARS = 300  # of a clause
 MAX_PHONES = 400  # of a clause
+_GROUPS = (2, 8, 64)  # sentences read at once: few at first, for an early start
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,61 @@ class _Plan:
 
     text: str
     language: str
-    drafts: list[_Draft]
+    drafts: Iterable[_Draft]  # made as they are taken
     notes: list[Note]
     where: str = "<text>"
 
 
-def analyze(
+class Reading:
+    """A text that is read as it is needed: iterate for its clauses, in order, each as soon as it is ready.
+
+    The language is known at once. ``notes`` grow; they are complete, as :meth:`analysis` is, once all is read.
+
+    Raises:
+        DataError: At the end, when nothing in the text could be spoken.
+    """
+
+    def __init__(self, plan: _Plan, lexicon, max_phones: int):
+        self.text, self.language, self.notes = plan.text, plan.language, tuple(plan.notes)
+        self._plan, self._lexicon, self._max_phones = plan, lexicon, max_phones
+        self._drafts, self._sizes = iter(plan.drafts), iter(_GROUPS)
+        self._clauses: list[Phones] = []
+        self._analysis: Analysis | None = None
+
+    def __iter__(self) -> Iterator[Phones]:
+        at = 0
+        while at < len(self._clauses) or self._read():
+            yield self._clauses[at]
+            at += 1
+
+    def analysis(self) -> Analysis:
+        """Everything, when the rest is read too."""
+        while self._read():
+            pass
+        return self._analysis
+
+    def _read(self) -> bool:
+        """Read on until there is another clause; False when there is none."""
+        before = len(self._clauses)
+        while len(self._clauses) == before and self._analysis is None:
+            drafts = list(islice(self._drafts, next(self._sizes, _GROUPS[-1])))
+            if drafts:
+                strings = phonemize_batch([(draft.tokens, self.language) for draft in drafts], self._lexicon)
+                clauses, notes = _clauses(self._plan, drafts, strings, self._max_phones)
+                self._clauses += clauses
+                self.notes += tuple(notes)
+            else:
+                self._analysis = _finish(self._plan, self._clauses, list(self.notes))
+                self.notes = self._analysis.notes
+        return len(self._clauses) > before
+
+
+def analyze(text: str, language: str = "auto", **options) -> Analysis:
+    """What a text sounds like, clause by clause: :func:`read` to the end, with the same arguments and errors."""
+    return read(text, language, **options).analysis()
+
+
+def read(
     text: str,
     language: str = "auto",
     *,
@@ -92,8 +143,8 @@ def analyze(
     markup: bool = True,
     max_chars: int = MAX_CHARS,
     max_phones: int = MAX_PHONES,
-) -> Analysis:
-    """What a text sounds like, clause by clause.
+) -> Reading:
+    """Begin to read a text; the first clauses of a book are ready as early as those of a page.
 
     Args:
         text: Any text of at most 1 MiB.
@@ -112,8 +163,7 @@ def analyze(
     if max_chars < 1 or max_phones < 8:
         raise UsageError("the limits are too small", where="max_chars, max_phones", fix="At least 1 character and 8 phones.")
     plan = _plan_phonemes(text, language, max_phones) if phonemes else _plan(text, language, markup, max_chars)
-    strings = phonemize_batch([(draft.tokens, plan.language) for draft in plan.drafts], lexicon)
-    return _finish(plan, strings, max_phones)
+    return Reading(plan, lexicon, max_phones)
 
 
 def analyze_many(
@@ -131,11 +181,14 @@ def analyze_many(
     if len(tags) != len(texts):
         raise UsageError(f"{len(tags)} languages for {len(texts)} texts", where="language")
     plans = [_plan(text, tag, False, MAX_CHARS, f"texts[{i}]") for i, (text, tag) in enumerate(zip(texts, tags, strict=True))]
-    if join:
-        plans = [_joined(plan) for plan in plans]
-    strings = iter(phonemize_batch([(draft.tokens, plan.language) for plan in plans for draft in plan.drafts], lexicon))
+    drafts = [_joined(list(plan.drafts)) if join else list(plan.drafts) for plan in plans]
+    strings = iter(phonemize_batch([(d.tokens, plan.language) for plan, ds in zip(plans, drafts, strict=True) for d in ds], lexicon))
     limit = np.iinfo(np.int32).max if join else MAX_PHONES
-    return [_finish(plan, [next(strings) for _ in plan.drafts], limit) for plan in plans]
+    results = []
+    for plan, own in zip(plans, drafts, strict=True):
+        clauses, notes = _clauses(plan, own, [next(strings) for _ in own], limit)
+        results.append(_finish(plan, clauses, plan.notes + notes))
+    return results
 
 
 def process(text: str, language: str = "auto", **options) -> list[Phones]:
@@ -169,15 +222,22 @@ def _plan(text: str, language: str, markup: bool, max_chars: int, where: str = "
             notes.append(Note("language", 0, len(text), "lang_mismatch", detail))
     marked = parse(cleaned, text) if markup else Marked(cleaned)
     notes += marked.notes
-    drafts: list[_Draft] = []
-    for piece in split(marked.text, language, max_chars):
+    return _Plan(text, language, _drafts(split(marked.text, language, max_chars), language, marked), notes, where)
+
+
+def _drafts(pieces: list[Piece], language: str, marked: Marked) -> Iterator[_Draft]:
+    last: _Draft | None = None
+    for piece in pieces:
         draft = _draft(piece, language, marked)
         if draft.tokens:
-            drafts.append(draft)
-        elif drafts:  # no words: its pause belongs to the clause before
-            drafts[-1].pause_after += draft.pause_after
-            drafts[-1].paragraph_end |= draft.paragraph_end
-    return _Plan(text, language, drafts, notes, where)
+            if last:
+                yield last
+            last = draft
+        elif last:  # no words: its pause belongs to the clause before
+            last.pause_after += draft.pause_after
+            last.paragraph_end |= draft.paragraph_end
+    if last:
+        yield last
 
 
 def _draft(piece: Piece, language: str, marked: Marked) -> _Draft:
@@ -201,10 +261,9 @@ def _shown(normalized: str, found: list[Token]) -> str:
     return _LOOSE.sub("", " ".join(normalized.split()))
 
 
-def _joined(plan: _Plan) -> _Plan:
-    found = [token for draft in plan.drafts for token in draft.tokens]
-    shown = " ".join(draft.normalized for draft in plan.drafts)
-    return _Plan(plan.text, plan.language, [_Draft(found, shown)] if found else [], plan.notes, plan.where)
+def _joined(drafts: list[_Draft]) -> list[_Draft]:
+    found = [token for draft in drafts for token in draft.tokens]
+    return [_Draft(found, " ".join(draft.normalized for draft in drafts))] if found else []
 
 
 def _plan_phonemes(text: str, language: str, max_phones: int) -> _Plan:
@@ -224,13 +283,7 @@ def _plan_phonemes(text: str, language: str, max_phones: int) -> _Plan:
     return _Plan(text, language, [_Draft(found, text)] if found else [], [])
 
 
-def _finish(plan: _Plan, strings: list[PhoneString], max_phones: int) -> Analysis:
-    clauses: list[Phones] = []
-    notes = list(plan.notes)
-    for draft, string in zip(plan.drafts, strings, strict=True):
-        if any(word.first_phone < word.last_phone for word in string.words):
-            clauses += _clauses(plan, draft, string, max_phones)
-        notes += string.notes
+def _finish(plan: _Plan, clauses: list[Phones], notes: list[Note]) -> Analysis:
     if not clauses:
         raise DataError(
             "nothing in the text can be spoken", where=plan.where, value=plan.text, code="text.nothing_to_speak",
@@ -240,7 +293,16 @@ def _finish(plan: _Plan, strings: list[PhoneString], max_phones: int) -> Analysi
     return Analysis(plan.text, plan.language, tuple(clauses), tuple(join_notes(notes + lost)), spans)
 
 
-def _clauses(plan: _Plan, draft: _Draft, string: PhoneString, max_phones: int) -> list[Phones]:
+def _clauses(plan: _Plan, drafts: list[_Draft], strings: list[PhoneString], max_phones: int) -> tuple[list[Phones], list[Note]]:
+    """The clauses of some drafts, and the notes on all of them."""
+    clauses: list[Phones] = []
+    for draft, string in zip(drafts, strings, strict=True):
+        if any(word.first_phone < word.last_phone for word in string.words):
+            clauses += _parts(plan, draft, string, max_phones)
+    return clauses, [note for string in strings for note in string.notes]
+
+
+def _parts(plan: _Plan, draft: _Draft, string: PhoneString, max_phones: int) -> list[Phones]:
     """The clause, or parts of it of at most ``max_phones`` phones."""
     ranges = _ranges(string, max_phones)
     parts = []

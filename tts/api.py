@@ -12,6 +12,7 @@ import difflib
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import chain, pairwise
 from numbers import Integral, Real
 from pathlib import Path
 
@@ -61,6 +62,18 @@ class Plan:
     guidance: float | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class _Manner:
+    """How the clauses of one request are spoken."""
+
+    voice: Voice
+    tensors: object  # tts.models.variance.VoiceTensors
+    controls: Controls
+    seed: int
+    steps: int | None
+    guidance: float | None
+
+
 class Synthesizer:
     """Speaks text. Weights are loaded at first use; one object may be used for any number of texts.
 
@@ -104,9 +117,10 @@ class Synthesizer:
         ``metrics`` of a chunk count from the call on; loading the weights and what the caller does are left out.
         """
         started, loading = time.perf_counter(), self._loading
-        plan = self.plan_clauses(text, **request)
+        reading, manner = self._begin(text, **request)
         wall, first, seconds = loading - self._loading, None, 0.0
-        for chunk in self._spoken(plan):
+        clauses = ((clause, self._prosody(clause, manner)) for clause in reading)
+        for chunk in self._spoken(reading, clauses, manner):
             wall += time.perf_counter() - started
             first, seconds = first or wall, seconds + chunk.duration
             yield replace(chunk, metrics={"wall_s": wall, "first_audio_s": first, "rtf": wall / max(seconds, 1e-9)})
@@ -120,8 +134,11 @@ class Synthesizer:
 
     def plan(self, text: str, **request) -> Plan:
         """What :meth:`synth` would speak, before it does: for a look, or to edit durations and pitch."""
-        plan = self.plan_clauses(text, **request)
-        return replace(plan, prosody=tuple(self._prosody(plan, i) for i in range(len(plan.clauses))))
+        reading, manner = self._begin(text, **request)
+        analysis = reading.analysis()
+        prosody = tuple(self._prosody(clause, manner) for clause in analysis.clauses)
+        return Plan(analysis, analysis.clauses, prosody, manner.voice, manner.seed, manner.controls.rate, manner.steps,
+                    manner.guidance)  # fmt: skip
 
     def render(self, plan: Plan) -> Speech:
         """Speak a plan, as it was made or edited.
@@ -130,9 +147,12 @@ class Synthesizer:
             DataError: The edited durations, pitch or energy cannot be spoken.
         """
         self._load()
-        return join(self._spoken(plan))
+        for clause, phone_plan in zip(plan.clauses, plan.prosody, strict=True):
+            phone_plan.check(len(clause))
+        manner = _Manner(plan.voice, self._voice_tensors(plan.voice), Controls(rate=plan.rate), plan.seed, plan.steps, plan.guidance)
+        return join(self._spoken(plan.analysis, zip(plan.clauses, plan.prosody, strict=True), manner))
 
-    def plan_clauses(
+    def _begin(
         self,
         text: str,
         *,
@@ -144,8 +164,8 @@ class Synthesizer:
         seed: int = 0,
         steps: int | None = None,
         guidance: float | None = None,
-    ) -> Plan:
-        """Clauses and voice of a request; prosody follows clause by clause."""
+    ) -> tuple:
+        """(frontend.Reading, _Manner) of a request; nothing is phonemised yet."""
         import frontend
 
         check_range("seed", seed, -(2**63), 2**64, Integral)
@@ -155,13 +175,11 @@ class Synthesizer:
             raise UsageError(f"controls are {controls!r:.80}.", where="controls", fix="Give tts.Controls(rate=1.2, ...).")
         if isinstance(lexicon, str | Path):
             lexicon = frontend.Lexicon.load(lexicon)
-        analysis = frontend.analyze(text, language, lexicon=lexicon, phonemes=phonemes)
+        reading = frontend.read(text, language, lexicon=lexicon, phonemes=phonemes)
         self._load()
         if not isinstance(voice, Voice):
-            voice = self.voice(voice, analysis.language)
-        tensors = self._voice_tensors(voice)
-        prosody = tuple((controls, tensors) for _ in analysis.clauses)
-        return Plan(analysis, analysis.clauses, prosody, voice, int(seed), controls.rate, steps, guidance)
+            voice = self.voice(voice, reading.language)
+        return reading, _Manner(voice, self._voice_tensors(voice), controls, int(seed), steps, guidance)
 
     def voices(self) -> list[VoiceInfo]:
         """The voices of this model, most minutes first within a language."""
@@ -233,47 +251,40 @@ class Synthesizer:
                 tensors = VoiceTensors(torch.from_numpy(voice.style), tensors.tokens)
         return tensors
 
-    def _prosody(self, plan: Plan, i: int):
-        """The phone plan of a clause: predicted now, unless it was planned (and perhaps edited) before."""
+    def _prosody(self, clause, manner: _Manner):
         import torch
 
-        if not isinstance(plan.prosody[i], tuple):
-            plan.prosody[i].check(len(plan.clauses[i]))
-            return plan.prosody[i]
-        controls, tensors = plan.prosody[i]
         with torch.inference_mode():
-            return self._acoustic.variance.plan(plan.clauses[i], tensors, **asdict(controls))
+            return self._acoustic.variance.plan(clause, manner.tensors, **asdict(manner.controls))
 
-    def _spoken(self, plan: Plan) -> Iterator[Speech]:
-        for i in range(len(plan.clauses)):
-            yield from self._speak(plan, i)
+    def _spoken(self, source, clauses: Iterable[tuple], manner: _Manner) -> Iterator[Speech]:
+        """Chunks of all clauses, given as (Phones, PhonePlan); ``source`` has text, language and notes."""
+        for i, (clause, following) in enumerate(pairwise(chain(clauses, [None]))):
+            yield from self._speak(source, i, *clause, manner, is_last=following is None)
 
-    def _speak(self, plan: Plan, i: int) -> Iterator[Speech]:
+    def _speak(self, source, i: int, clause, phone_plan, manner: _Manner, is_last: bool) -> Iterator[Speech]:
         """Clause i in chunks, then the pause behind it. The first chunk carries the timings of the whole clause."""
-        clause, phone_plan = plan.clauses[i], self._prosody(plan, i)
-        tensors = plan.prosody[i][1] if isinstance(plan.prosody[i], tuple) else self._voice_tensors(plan.voice)
         mel, f0 = self._acoustic.infer(
-            clause, tensors, phone_plan, steps=plan.steps, guidance=plan.guidance, noise=(plan.seed, i)
+            clause, manner.tensors, phone_plan, steps=manner.steps, guidance=manner.guidance, noise=(manner.seed, i)
         )
         words, phones = timings(clause, phone_plan.durations)
         span = (int(clause.spans[:, 0].min()), int(clause.spans[:, 1].max()))
         whole = Span(clause.normalized.strip(), 0.0, frames_to_seconds(len(f0)), span)
         chunk = Speech(
             samples=np.zeros(0, dtype=np.float32),
-            text=plan.analysis.text,
-            language=plan.analysis.language,
-            voice=plan.voice.name,
-            seed=plan.seed,
+            text=source.text,
+            language=source.language,
+            voice=manner.voice.name,
+            seed=manner.seed,
             words=words,
             phones=phones,
             chunks=(whole,),
-            notes=plan.analysis.notes,
+            notes=source.notes,
             prosody=(phone_plan,),
         )
-        last_clause = i == len(plan.clauses) - 1
-        pause = clause.pause_after + (0.0 if last_clause else gap(clause) / plan.rate)
+        pause = clause.pause_after + (0.0 if is_last else gap(clause) / manner.controls.rate)
         done, total = 0, len(f0) * HOP_LENGTH
-        for wav in self._vocoder.stream(mel.numpy(), f0.numpy(), seed=plan.seed, stream=("vocoder", i)):
+        for wav in self._vocoder.stream(mel.numpy(), f0.numpy(), seed=manner.seed, stream=("vocoder", i)):
             fade_in, done = done == 0, done + len(wav)
             yield replace(chunk, samples=np.clip(faded(wav, fade_in, done == total), -1.0, 1.0))
             chunk = replace(chunk, words=(), phones=(), chunks=(), prosody=())

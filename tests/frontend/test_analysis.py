@@ -157,3 +157,20 @@ def test_hostile_text_is_spoken_or_refused_but_never_breaks(text):
         assert error.code == "text.nothing_to_speak"
     else:
         assert "".join(text[s.start : s.end] for s in analysis.spans) == text
+
+
+def test_a_book_is_read_as_it_is_needed_and_ends_the_same(monkeypatch):
+    from frontend import analysis as module
+
+    asked = []
+    real = module.phonemize_batch
+    monkeypatch.setattr(module, "phonemize_batch", lambda clauses, lexicon: asked.append(len(clauses)) or real(clauses, lexicon))
+    text = "A cat sat here. " * 200 + "\x00The end 😀."
+    reading = frontend.read(text, "en")
+    assert reading.language == "en-us" and not asked
+    first = next(iter(reading))
+    assert first.normalized == "A cat sat here." and asked == [2]
+    read, whole = reading.analysis(), frontend.analyze(text, "en")
+    assert [c.ids.tolist() for c in reading] == [c.ids.tolist() for c in read.clauses] == [c.ids.tolist() for c in whole.clauses]
+    assert reading.notes == read.notes == whole.notes and {n.reason for n in read.notes} >= {"control"}
+    assert read.spans == whole.spans

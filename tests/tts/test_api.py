@@ -218,3 +218,14 @@ def test_no_call_moves_anything_global(model_folder):
     after = state()
     for name, value in before.items():
         assert after[name] == value, name
+
+
+def test_a_long_text_is_spoken_before_it_is_read_to_the_end(fs2, monkeypatch):
+    from frontend import analysis
+
+    fs2.warm()
+    asked, real = [], analysis.phonemize_batch
+    monkeypatch.setattr(analysis, "phonemize_batch", lambda clauses, *rest: asked.append(len(clauses)) or real(clauses, *rest))
+    chunks = list(zip(fs2.stream("Good morning. " * 30 + "\x07Bye.", language="en"), iter(lambda: sum(asked), None), strict=False))
+    assert chunks[0][1] <= 2 and chunks[-1][1] == 31
+    assert [note.reason for note in chunks[-1][0].notes] == ["control"]
