@@ -182,12 +182,13 @@ def analyze_many(
         raise UsageError(f"{len(tags)} languages for {len(texts)} texts", where="language")
     plans = [_plan(text, tag, False, MAX_CHARS, f"texts[{i}]") for i, (text, tag) in enumerate(zip(texts, tags, strict=True))]
     drafts = [_joined(list(plan.drafts)) if join else list(plan.drafts) for plan in plans]
-    strings = iter(phonemize_batch([(d.tokens, plan.language) for plan, ds in zip(plans, drafts, strict=True) for d in ds], lexicon))
+    clauses = [(draft.tokens, plan.language) for plan, own in zip(plans, drafts, strict=True) for draft in own]
+    strings = iter(phonemize_batch(clauses, lexicon))
     limit = np.iinfo(np.int32).max if join else MAX_PHONES
     results = []
     for plan, own in zip(plans, drafts, strict=True):
-        clauses, notes = _clauses(plan, own, [next(strings) for _ in own], limit)
-        results.append(_finish(plan, clauses, plan.notes + notes))
+        spoken, notes = _clauses(plan, own, [next(strings) for _ in own], limit)
+        results.append(_finish(plan, spoken, plan.notes + notes))
     return results
 
 

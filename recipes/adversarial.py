@@ -6,6 +6,8 @@ resolutions), at a quarter of the usual width; hinge loss, mean over sub-discrim
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -25,7 +27,7 @@ class PeriodDiscriminator(nn.Module):
         self.period = period
         sizes = [1, width, 2 * width, 4 * width, 4 * width]
         self.convs = nn.ModuleList(
-            weight_norm(nn.Conv2d(a, b, (5, 1), (3, 1), padding=(2, 0))) for a, b in zip(sizes[:-1], sizes[1:], strict=True)
+            weight_norm(nn.Conv2d(a, b, (5, 1), (3, 1), padding=(2, 0))) for a, b in pairwise(sizes)
         )
         self.out = weight_norm(nn.Conv2d(sizes[-1], 1, (3, 1), padding=(1, 0)))
 
@@ -48,7 +50,7 @@ class ResolutionDiscriminator(nn.Module):
         channels = [3, width, width, width, width]
         self.convs = nn.ModuleList(
             weight_norm(nn.Conv2d(a, b, (3, 9), (1, 2), padding=(1, 4)))
-            for a, b in zip(channels[:-1], channels[1:], strict=True)
+            for a, b in pairwise(channels)
         )
         self.out = weight_norm(nn.Conv2d(width, 1, (3, 3), padding=(1, 1)))
 
@@ -92,7 +94,7 @@ class MelDiscriminators(nn.Module):
             channels = [1, width, 2 * width, 2 * width]
             self.nets.append(
                 nn.ModuleList(
-                    weight_norm(nn.Conv2d(a, b, 3, 2, padding=1)) for a, b in zip(channels[:-1], channels[1:], strict=True)
+                    weight_norm(nn.Conv2d(a, b, 3, 2, padding=1)) for a, b in pairwise(channels)
                 )
             )
         self.out = nn.ModuleList(weight_norm(nn.Conv2d(2 * width, 1, 3, padding=1)) for _ in windows)

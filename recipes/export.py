@@ -117,6 +117,9 @@ def write_voices(folder, dump, from_minutes: float) -> list[str]:
     for key in corpus.keys:
         speakers.setdefault(corpus.utterances[key].speaker, []).append(key)
     (Path(folder) / "voices").mkdir(exist_ok=True)
+    for path in (Path(folder) / "voices").glob("*.safetensors"):
+        if Voice.load(path).model_id not in (None, config["model_id"]):  # made for the weights that were here before
+            path.unlink()
     names = []
     for speaker, keys in sorted(speakers.items()):
         minutes = sum(corpus.frames(key) for key in keys) / FRAME_RATE / 60

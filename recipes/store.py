@@ -26,7 +26,7 @@ class StoreWriter:
         self.dtype, self.columns = np.dtype(dtype), columns
         self.items: dict[str, list[int]] = {}
         self.rows = 0
-        self._file = open(f"{self.path}.bin.part", "wb")
+        self._file = open(f"{self.path}.bin.part", "wb")  # noqa: SIM115
 
     def add(self, key: str, array: np.ndarray) -> None:
         array = np.ascontiguousarray(array, dtype=self.dtype)

@@ -149,7 +149,8 @@ class Synthesizer:
         self._load()
         for clause, phone_plan in zip(plan.clauses, plan.prosody, strict=True):
             phone_plan.check(len(clause))
-        manner = _Manner(plan.voice, self._voice_tensors(plan.voice), Controls(rate=plan.rate), plan.seed, plan.steps, plan.guidance)
+        tensors, controls = self._voice_tensors(plan.voice), Controls(rate=plan.rate)
+        manner = _Manner(plan.voice, tensors, controls, plan.seed, plan.steps, plan.guidance)
         return join(self._spoken(plan.analysis, zip(plan.clauses, plan.prosody, strict=True), manner))
 
     def _begin(

@@ -31,7 +31,8 @@ def installed() -> dict[str, Path]:
 def shipped() -> dict[str, Path]:
     """Name -> folder of every model in the packages, of all kinds; named like ``vocoder/house``."""
     root = HOUSE.parents[1]
-    configs = (path for package in ("tts", "vocoder", "codec") for path in sorted((root / package / "assets").glob("*/config.json")))
+    packages = ("tts", "vocoder", "codec")
+    configs = (path for package in packages for path in sorted((root / package / "assets").glob("*/config.json")))
     return {f"{path.parents[2].name}/{path.parent.name}": path.parent for path in configs}
 
 

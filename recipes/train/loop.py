@@ -18,6 +18,7 @@ import json
 import math
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -28,6 +29,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from tts.base.errors import DataError, ModelError
+
+BAD_WINDOW = 1000  # steps over which batches that were not finite are counted
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class Task:
     """What a training script brings. ``players[-1]`` holds the model that is shipped (EMA is kept of it)."""
 
     players: list[Player]
+    task = None  # the dataclass of its own numbers
 
     def batch(self, step: int) -> dict:
         """The batch of a step, a pure function of (seed, step): every task has its own."""
@@ -108,10 +112,11 @@ def train(task: Task, config: TrainConfig, exp, *, minutes: float, device: str =
     model = task.players[-1].module
     ema = {name: value.detach().clone().float() for name, value in model.state_dict().items()}
     step = restore(exp, task, optimizers, ema)
-    log = open(exp / "metrics.jsonl", "a", encoding="utf-8")
+    tell_changes(exp, step, settings(task, config))
+    log = open(exp / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
     writer = tensorboard_writer(exp)
     deadline = time.monotonic() + 60 * minutes
-    saved_at, bad_in_a_row, figures, started, since = time.monotonic(), 0, {}, time.monotonic(), step
+    saved_at, bad_steps, figures, started, since = time.monotonic(), [], {}, time.monotonic(), step
     with Progress(f"train {exp.name}", total=max_steps, minutes=None if max_steps else minutes) as progress:
         while time.monotonic() < deadline and (max_steps is None or step < max_steps):
             torch.manual_seed(hash_of(config.seed, step))
@@ -138,16 +143,11 @@ def train(task: Task, config: TrainConfig, exp, *, minutes: float, device: str =
                 optimizer.step()
                 for name, value in {**losses, f"{player.name}/grad": norm}.items():
                     figures.setdefault(name, []).append(float(value.detach()))
-            bad_in_a_row = 0 if fine else bad_in_a_row + 1
-            if bad_in_a_row >= 5:
-                raise DataError(
-                    "the loss was not finite five times in a row; training stopped.",
-                    where=exp / "bad_batches.jsonl",
-                    fix="Look at the utterances named there; the newest checkpoint is still good.",
-                    code="train.nan",
-                )
             if fine:
                 update_ema(ema, model, config.ema_decay, step)
+            else:
+                bad_steps = [bad for bad in bad_steps if bad > step - BAD_WINDOW] + [step]
+                check_bad(exp, bad_steps)
             step += 1
             if step % config.report_steps == 0:
                 seconds = time.monotonic() - started
@@ -165,6 +165,40 @@ def train(task: Task, config: TrainConfig, exp, *, minutes: float, device: str =
     save(exp, task, optimizers, ema, step, config)
     log.close()
     return ema, step
+
+
+def check_bad(exp: Path, bad_steps: list[int]) -> None:
+    """Stop when the last five steps, or more than five of the last thousand, were not finite."""
+    in_a_row = bad_steps[-5:] == list(range(bad_steps[-1] - 4, bad_steps[-1] + 1))
+    if in_a_row or len(bad_steps) > 5:
+        often = "five times in a row" if in_a_row else f"{len(bad_steps)} times in {BAD_WINDOW:,} steps"
+        raise DataError(
+            f"the loss was not finite {often}; training stopped.",
+            where=exp / "bad_batches.jsonl",
+            fix="Look at the utterances named there; the newest checkpoint is still good.",
+            code="train.nan",
+        )
+
+
+def settings(task: Task, config: TrainConfig) -> dict:
+    """Every number of a training but the model's, as JSON gives it back."""
+    return json.loads(json.dumps({"train": asdict(config), "task": asdict(task.task) if task.task else {}}))
+
+
+def tell_changes(exp: Path, step: int, now: dict) -> None:
+    """A run that goes on with other numbers says so, on stderr and in ``metrics.jsonl``: its curve has a bend there."""
+    path = exp / f"step-{step:08d}" / "state.json"
+    before = json.loads(path.read_text()) if path.exists() else now
+    changes = {
+        f"{section}.{name}": [before[section].get(name), value]
+        for section in now
+        for name, value in now[section].items()
+        if section in before and before[section].get(name) != value
+    }
+    if changes:
+        append(exp / "metrics.jsonl", {"step": step, "changed": changes})
+        said = ", ".join(f"{name} {old} -> {new}" for name, (old, new) in changes.items())
+        print(f"{exp}: goes on from step {step:,} with {said}", file=sys.stderr)
 
 
 def validate(task: Task, model: nn.Module, ema: dict, log, writer, step: int) -> None:
@@ -206,7 +240,7 @@ def save(exp: Path, task: Task, optimizers: dict, ema: dict, step: int, config: 
         save_file({k: v.contiguous() for k, v in player.module.state_dict().items()}, folder / f"{player.name}.safetensors")
         save_file(optimizer_tensors(optimizers[player.name]), folder / f"optimizer-{player.name}.safetensors")
     files = {path.name: sha256(path) for path in sorted(folder.iterdir())}
-    (folder / "state.json").write_text(json.dumps({"step": step, "train": asdict(config), "files": files}, indent=1))
+    (folder / "state.json").write_text(json.dumps({"step": step, **settings(task, config), "files": files}, indent=1))
     for path in folder.iterdir():
         with open(path, "rb") as file:
             os.fsync(file.fileno())
@@ -230,8 +264,7 @@ def restore(exp: Path, task: Task, optimizers: dict, ema: dict) -> int:
             aside = exp / f"damaged-{folder.name}"
             shutil.rmtree(aside, ignore_errors=True)
             folder.rename(aside)
-            with open(exp / "metrics.jsonl", "a", encoding="utf-8") as log:
-                log.write(json.dumps({"damaged_checkpoint": folder.name, "error": str(error)[:200]}) + "\n")
+            append(exp / "metrics.jsonl", {"damaged_checkpoint": folder.name, "error": str(error)[:200]})
             continue
         for player in task.players:
             if player.name not in tensors and player is not task.players[-1]:
@@ -301,7 +334,11 @@ def report_bad(exp: Path, step: int, batch: dict, losses: dict, norm) -> None:
         "losses": {name: float(value.detach()) for name, value in losses.items()},
         "grad": float(norm),
     }
-    with open(exp / "bad_batches.jsonl", "a", encoding="utf-8") as file:
+    append(exp / "bad_batches.jsonl", row)
+
+
+def append(path: Path, row: dict) -> None:
+    with open(path, "a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
 
 

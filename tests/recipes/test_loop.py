@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -198,8 +199,10 @@ def test_a_bad_batch_stops_at_the_first_player_that_sees_it(tmp_path):
     assert tensors(good, 6) == tensors(bad, 7)
 
 
-def test_five_bad_batches_in_a_row_stop_the_training_and_four_do_not(tmp_path):
-    assert run(tmp_path / "four", 12, bad_steps=(2, 3, 4, 5, 7, 8))[1] == 12
+def test_five_bad_batches_in_a_row_or_six_in_all_stop_the_training_and_fewer_do_not(tmp_path):
+    assert run(tmp_path / "four", 12, bad_steps=(2, 3, 4, 5, 7))[1] == 12
+    with pytest.raises(DataError, match="6 times in 1,000 steps"):
+        run(tmp_path / "six", 20, bad_steps=(2, 4, 6, 8, 10, 12))
     with pytest.raises(DataError, match="five times in a row") as caught:
         run(tmp_path / "five", 12, bad_steps=(2, 3, 4, 5, 6))
     assert caught.value.code == "train.nan" and "bad_batches.jsonl" in caught.value.where
@@ -237,6 +240,15 @@ def test_a_checkpoint_of_another_shape_is_refused_by_name(tmp_path):
     with pytest.raises(ModelError, match=r"does not fit the model: .*0\.weight"):
         run(tmp_path, 4, width=5)
     assert (tmp_path / "step-00000002").is_dir()  # nothing is set aside: it is sound
+
+
+def test_a_run_that_goes_on_with_other_numbers_says_so(tmp_path, capsys):
+    run(tmp_path, 2)
+    assert "goes on" not in capsys.readouterr().err
+    train(Pair(), replace(EVERY_STEP, learning_rate=0.5), tmp_path, minutes=5, max_steps=3)
+    assert f"goes on from step 2 with train.learning_rate {EVERY_STEP.learning_rate} -> 0.5" in capsys.readouterr().err
+    changed = [row["changed"] for row in rows(tmp_path) if "changed" in row]
+    assert changed == [{"train.learning_rate": [EVERY_STEP.learning_rate, 0.5]}]
 
 
 def test_a_player_that_joins_a_trained_run_starts_afresh(tmp_path):

@@ -75,7 +75,7 @@ class FiLM(nn.Module):
 def init_weights(module: nn.Module) -> None:
     """Vocos' initialisation: truncated normal 0.02, zero bias. For ``Module.apply``; FiLM stays zero."""
     if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d):
-        if not module.weight.detach().abs().sum() == 0:
+        if module.weight.detach().abs().sum() != 0:
             nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
