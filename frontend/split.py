@@ -137,7 +137,7 @@ def _is_end(chars: str, match: re.Match, language: str, never_last: set[str]) ->
     before = _LAST_WORD.search(chars, max(0, match.start() - 41), match.start())
     if not before:
         return True
-    word = before[1]
+    word = re.split(r"(?<=[.\d])[-–](?=\d|[A-Z][a-z]$)", before[1])[-1]  # 1.-3., Mo.-Fr.
     lower = word.lower().lstrip(".")
     if lower in never_last:
         # "S." or "no." are abbreviations before what they announce, not at the end of a paragraph.
@@ -147,7 +147,7 @@ def _is_end(chars: str, match: re.Match, language: str, never_last: set[str]) ->
     if re.fullmatch(r"(?:[^\W\d_]\.)+[^\W\d_]", word) and lower not in ("a.m", "p.m"):
         return not following
     if word.isdigit() and len(word) <= 2 and language in DOT_ORDINALS and following:
-        return not _announces_ordinal(chars, match.start() - len(word), following)
+        return not _announces_ordinal(chars, before.start(1), following)
     return True
 
 

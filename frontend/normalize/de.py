@@ -3,6 +3,8 @@
 # ruff: noqa: E501, SIM905 - tables of words
 from __future__ import annotations
 
+import re
+
 from num2words import num2words
 
 from frontend.normalize.grammar import Grammar, Money
@@ -26,17 +28,53 @@ _SHORT = {
 # What an ordinal ends in after these words.
 _N = set("am dem den des im vom zum zur beim vor nach seit ab bis einem eines einer meinem seinem ihrem unserem diesem diesen "
          "keinem jedem jeden jedes seinen ihren meinen unseren deren".split())  # fmt: skip
-_E = set("der die das diese dieses jede welche".split())
+_E = set("der die das diese dieses jede welche eine keine meine deine seine ihre unsere".split())
+_DATIVE = set("vor nach seit mit von bei aus zu in ab binnen".split())
+# Nouns with "eine" and "in der siebten": the endings tell most of them.
+_FEMININE = re.compile(r"(?:ung|heit|keit|schaft|(?<!stad)ion|tät|erei|frau|person|liga|stadt|nacht|hand|welt|wahl|fahrt|million|schicht|e)$")
+_NOT_FEMININE = re.compile(
+    r"(?:(?<!leg)ende|name|auge|interesse|gebäude|getränke|gemüse|käse|junge|(?<![eru])kunde|kollege|experte|buchstabe|gedanke|"
+    r"beamte|deutsche|abgeordnete|delegierte|angestellte|verletzte|tote|erwachsene|sprung|schwung)$"
+)
+# Nouns that a number names: Gleis 1, Platz 1.
+_NUMBERED = frozenset("Kapitel Teil Band Akt Szene Abschnitt Klasse Phase Weltkrieg Stufe Typ Artikel Tabelle Buch Anlage".split())
+_LABELS = _NUMBERED | set("Nummer Platz Gleis Zimmer Raum Halle Seite Punkt Frage Spiel Spieltag Runde Gruppe Haus Linie Tor Block Level "
+                          "Version Variante Option Aufgabe Übung Lektion Satz Station Kanal Programm Ebene Etage Paragraf Absatz "
+                          "Abbildung Liga Formel Terminal Ausfahrt Position Rang Tag Woche".split())  # fmt: skip
+
+
+def _is_feminine(noun: str) -> bool:
+    return noun[:1].isupper() and bool(_FEMININE.search(noun.lower())) and not _NOT_FEMININE.search(noun.lower())
 
 
 def cardinal(number: int) -> str:
     return num2words(number, lang="de")
 
 
-def ordinal(number: int, before: str = "") -> str:
-    """With the ending that the word before asks for: der dritte, am dritten, ein dritter."""
-    ending = "n" if before.lower() in _N else "" if before.lower() in _E else "r"
+def ordinal(number: int, before: str = "", after: str = "") -> str:
+    """With the ending that the words around it ask for: der dritte, am dritten, in der dritten Woche, ein dritter."""
+    word, is_feminine = before.lower(), _is_feminine(after)
+    if word in _N or (word == "der" and is_feminine):
+        ending = "n"
+    else:
+        ending = "" if word in _E or (is_feminine and word not in _DATIVE) else "r"
     return num2words(number, lang="de", to="ordinal").lower() + ending
+
+
+def _ordinal_form(number: int, suffix: str, before: str, after: str) -> str:
+    if suffix.startswith("er"):  # 90er, 1990er
+        return (year(number) if 1100 <= number <= 2099 else cardinal(number)) + suffix
+    return ordinal(number, before or "die", after)
+
+
+def _agree(number: int, noun: str, before: str) -> str:
+    """ein Tag, eine Stunde, vor einem Jahr; Gleis eins."""
+    if number != 1 or not noun[0].isupper() or before in _LABELS or (len(before) == 1 and before.isupper()):
+        return cardinal(number)
+    said = "eine" if _is_feminine(noun) else "ein"
+    if before.lower() in _DATIVE:
+        return "einer" if said == "eine" else "einem"
+    return said
 
 
 def year(number: int) -> str:
@@ -59,7 +97,7 @@ def _time(hour: int, minute: int) -> str:
 
 
 def _fraction(top: int, bottom: int) -> str | None:
-    if not 2 <= bottom <= 20:
+    if not 2 <= bottom <= 20 or top >= bottom:
         return None
     if bottom == 2:
         return "ein halb" if top == 1 else f"{cardinal(top)} halbe"
@@ -88,7 +126,7 @@ _UNITS = {
     "GHz": _der("Gigahertz"), "W": _der("Watt"), "kW": _der("Kilowatt"), "MW": _der("Megawatt"),
     "kWh": _die("Kilowattstunde", "Kilowattstunden"), "PS": ("ein PS", "P S"), "V": _der("Volt"), "A": _der("Ampere"),
     "kB": _der("Kilobyte"), "MB": _der("Megabyte"), "GB": _der("Gigabyte"), "TB": _der("Terabyte"), "dB": _der("Dezibel"),
-    "ha": _der("Hektar"), "kcal": _die("Kilokalorie", "Kilokalorien"), "%": _der("Prozent"), "‰": _der("Promille"),
+    "ha": _der("Hektar"), "St.": _der("Stück"), "kcal": _die("Kilokalorie", "Kilokalorien"), "%": _der("Prozent"), "‰": _der("Promille"),
     "°": _der("Grad"), "°C": ("ein Grad Celsius", "Grad Celsius"), "°F": ("ein Grad Fahrenheit", "Grad Fahrenheit"),
     "Uhr": _der("Uhr"), "Euro": _der("Euro"), "Mio.": _die("Million", "Millionen"), "Mrd.": _die("Milliarde", "Milliarden"),
 }  # fmt: skip
@@ -96,7 +134,7 @@ _UNITS = {
 _EURO = Money("ein Euro", "Euro", "ein Cent", "Cent")
 _DOLLAR = Money("ein Dollar", "Dollar", "ein Cent", "Cent")
 _FRANKEN = Money("ein Franken", "Franken", "ein Rappen", "Rappen")
-_MAGNITUDES = {"Mio.": "Millionen", "Mio": "Millionen", "Mrd.": "Milliarden", "Mrd": "Milliarden", "Tsd.": "Tausend"}
+_MAGNITUDES = {"Mio.": "Millionen", "Mio": "Millionen", "Mrd.": "Milliarden", "Mrd": "Milliarden", "Tsd.": "Tausend", "k": "Tausend"}
 _MAGNITUDES |= {m: m for m in ("Million", "Millionen", "Milliarde", "Milliarden", "Billionen", "Tausend", "tausend")}
 
 GRAMMAR = Grammar(
@@ -122,18 +160,24 @@ GRAMMAR = Grammar(
         "₽": Money("ein Rubel", "Rubel"),
     },
     magnitudes=_MAGNITUDES,
+    one_magnitude={"Millionen": "eine Million", "Milliarden": "eine Milliarde", "Tausend": "eintausend"},
     money="{amount} {unit} {cents}",
+    agree=_agree,
     months=MONTHS,
     month_abbreviations=_SHORT,
     date=_date,
     short_date=True,
     day=lambda day, before: ordinal(day, before),
     written_day=r"\d{1,2}\.",
+    weekdays={"Mo": "Montag", "Di": "Dienstag", "Mi": "Mittwoch", "Do": "Donnerstag", "Fr": "Freitag", "Sa": "Samstag", "So": "Sonntag"},
+    weekday_before=r"(?:[Aa]m|bis|ab|vom|jeden|nächsten|letzten|kommenden)",
+    weekday_after=r",? (?:um|den|\d{1,2}(?::\d\d|\.\s|\.(?:0?[1-9]|1[0-2])\.|\s?Uhr))",
     time=_time,
     clock="Uhr|h",
-    time_separator=":.",
-    ordinal_pattern=r"\.(?=\s+[^\W\d_]|\s?[/–-]\s?\d+\.)",
-    ordinal_form=lambda number, suffix, before: ordinal(number, before or "der"),
+    time_separator="[:.]",
+    ordinal_pattern=r"(?:\.(?=\s+[^\W\d_]|\s?[/–-]\s?\d+\.)|er[ns]?(?![^\W_]))",
+    ordinal_form=_ordinal_form,
+    joins=frozenset(("und", "oder", "bis", "sowie")),
     abbreviations={
         "z.B.": "zum Beispiel", "z. B.": "zum Beispiel", "d.h.": "das heißt", "d. h.": "das heißt", "u.a.": "unter anderem",
         "u. a.": "unter anderem", "usw.": "und so weiter", "bzw.": "beziehungsweise", "ca.": "circa", "vgl.": "vergleiche",
@@ -146,7 +190,11 @@ GRAMMAR = Grammar(
         "min.": "minimal", "Mio.": "Millionen", "Mrd.": "Milliarden", "Std.": "Stunden", "Min.": "Minuten", "Dipl.-Ing.":
         "Diplomingenieur", "e.V.": "E Vau", "n. Chr.": "nach Christus", "v. Chr.": "vor Christus", "GmbH": "G M B H",
         "jr.": "junior", "sen.": "senior", "bzgl.": "bezüglich", "etc.": "et cetera", "Hbf.": "Hauptbahnhof", "Hbf": "Hauptbahnhof",
-        "wg.": "wegen", "vs.": "versus", "ff.": "fortfolgende", "Hl.": "Heilige", "Jh.": "Jahrhundert", "Mo.": "Montag",
+        "wg.": "wegen", "vs.": "versus", "ff.": "fortfolgende", "Hl.": "Heilige", "Jh.": "Jahrhundert",
+        "MwSt.": "Mehrwertsteuer", "MwSt": "Mehrwertsteuer", "i.A.": "im Auftrag", "i. A.": "im Auftrag", "z.Hd.": "zu Händen", "z. Hd.":
+        "zu Händen", "s.o.": "siehe oben", "s. o.": "siehe oben", "s.u.": "siehe unten", "s. u.": "siehe unten", "o.g.": "oben genannt",
+        "o. g.": "oben genannt", "z.Zt.": "zurzeit", "z. Zt.": "zurzeit", "m.E.": "meines Erachtens", "m. E.": "meines Erachtens",
+        "i.H.v.": "in Höhe von", "u.v.m.": "und vieles mehr", "a.D.": "außer Dienst", "Mio": "Millionen", "Mrd": "Milliarden",
     },
     contextual=(
         (r"§§", "Paragrafen "),
@@ -154,6 +202,8 @@ GRAMMAR = Grammar(
         (r"(?<=\d)\s?/\s?(?=\d{4}\b)", " "),
         (r"\bS\.(?=\s?[A-ZÄÖÜ])", "S "),
         (r"#(?=\d)", "Nummer "),
+        (r"\b[nN](?:°|r\.?)(?=\s?\d)", "Nummer"),
+        (r"\bFr\.(?=\s?\d)", "CHF"),
     ),
     letters={"V": "vau"},
     letter_words=frozenset(),
@@ -163,8 +213,9 @@ GRAMMAR = Grammar(
                      "Leo Benedikt Alexander Nikolaus Peter Katharina Napoleon Philipp Franz Christian Gustav August Konrad "
                      "Ferdinand Joseph Rudolf Albrecht Margarethe Richard Eduard Innozenz Gregor Urban Ramses".split()),
     regnal_form=lambda number: f"der {ordinal(number, 'der').capitalize()}",
-    numbered=frozenset("Kapitel Teil Band Akt Szene Abschnitt Klasse Phase Weltkrieg Stufe Typ Artikel Tabelle Buch Anlage".split()),
+    numbered=_NUMBERED,
     fraction=_fraction,
+    half=lambda whole: ("ein" if whole == 1 else cardinal(whole)) + "einhalb",
     web={".": "Punkt", "/": "Schrägstrich", "@": "ätt", "-": "minus", "_": "Unterstrich", ":": "Doppelpunkt", "?": "Fragezeichen",
          "#": "Raute", "&": "und", "=": "gleich", "%": "Prozent", "+": "plus", "~": "Tilde"},
 )  # fmt: skip

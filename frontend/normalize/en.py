@@ -44,8 +44,8 @@ def _full_year(number: int) -> str:
     return year(number) if 1100 <= number <= 2099 else cardinal(number)
 
 
-def _day_first(day: int, before: str) -> str:
-    return f"{ordinal(day)} of" if before == "the" else f"the {ordinal(day)} of"
+def _the(day: int, before: str) -> str:
+    return ordinal(day) if before == "the" else f"the {ordinal(day)}"
 
 
 def _time(hour: int, minute: int) -> str:
@@ -54,7 +54,7 @@ def _time(hour: int, minute: int) -> str:
     return f"{cardinal(hour)} {cardinal(minute) if minute > 9 else 'oh ' + cardinal(minute)}"
 
 
-def _ordinal_form(number: int, suffix: str, before: str) -> str:
+def _ordinal_form(number: int, suffix: str, before: str, after: str) -> str:
     if suffix.lstrip("'") == "s":  # the 1990s
         tens = year(number) if 1100 <= number <= 2099 else cardinal(number)
         return tens[:-1] + "ies" if tens.endswith("y") else tens + "s"
@@ -128,13 +128,15 @@ GRAMMAR = Grammar(
     months=MONTHS,
     month_abbreviations=_SHORT,
     month_first=True,
+    day_last=True,
     date=_date,
     day=lambda day, before: ordinal(day),
-    day_first=_day_first,
+    day_first=_the,
+    of="of",
     written_day=r"\d{1,2}(?:st|nd|rd|th)?",
     time=_time,
     clock=r"[aApP]\.?[mM]\.?",
-    ordinal_pattern=r"(?:st|nd|rd|th|ST|ND|RD|TH|(?<=\d0)'?s)(?![^\W_])",
+    ordinal_pattern=r"(?:st|nd|rd|th|ST|ND|RD|TH|(?:(?<=\d0)|(?<=\d{4}))'?s)(?![^\W_])",
     ordinal_form=_ordinal_form,
     abbreviations={
         "Mr.": "mister", "Mr": "mister", "Mrs.": "missus", "Mrs": "missus", "Ms.": "miz", "Ms": "miz", "Dr.": "doctor", "Dr": "doctor",
@@ -154,6 +156,8 @@ GRAMMAR = Grammar(
         (r"\bpp\.(?=\s?\d)", "pages"),
         (r"\bp\.(?=\s?\d)", "page"),
         (r"#(?=\d)", "number "),
+        (r"\b9/11\b", "9 11"),
+        (r"\b(\d)'(\d{1,2})(?:\"|'')", r"\1 foot \2"),
         (r"(?<=\d)\"(?=\s|$)", " inches"),
     ),
     letters={"A": "eigh", "I": "eye"},
@@ -168,6 +172,7 @@ GRAMMAR = Grammar(
     numbered=frozenset("chapter part volume act scene section war book phase type class grade level article figure table title "
                        "appendix stage unit episode round".split()),
     fraction=_fraction,
+    half=lambda whole: f"{cardinal(whole)} and a half",
     web={".": "dot", "/": "slash", "@": "at", "-": "dash", "_": "underscore", ":": "colon", "?": "question mark", "#": "hash",
          "&": "and", "=": "equals", "%": "percent", "+": "plus", "~": "tilde"},
 )  # fmt: skip

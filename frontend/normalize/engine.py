@@ -38,10 +38,29 @@ def _pattern(make: Callable[[Grammar], str], grammar: Grammar) -> re.Pattern:
     return re.compile(make(grammar), re.ASCII if grammar.spaceless else 0)
 
 
-def word_before(match: re.Match) -> str:
-    """The word that stands right before a match, "" at the beginning."""
-    found = re.search(r"([^\W\d_]+)[^\w\n]*$", match.string[max(0, match.start() - 40) : match.start()])
-    return found[1] if found else ""
+def word_before(match: re.Match, g: Grammar) -> str:
+    """The word that stands right before a match or the numbers it is joined to, "" at the beginning."""
+    line = match.string[max(0, match.start() - 40) : match.start()].rpartition("\n")[2]
+    return _nearest(re.findall(r"[^\W_]+", line)[::-1], g)
+
+
+def word_after(match: re.Match, g: Grammar) -> str:
+    """The word that stands right after a match or the numbers it is joined to, "" at the end."""
+    line = match.string[match.end() : match.end() + 40].partition("\n")[0]
+    return _nearest(re.findall(r"[^\W_]+", line), g)
+
+
+def _nearest(words: list[str], g: Grammar) -> str:
+    """The first word, in "am 3. und 4. Mai" over "3. und" or "und 4."."""
+    at = 0
+    while g.joins and at < len(words):
+        if words[at].isdigit():
+            at += 1
+        elif words[at] in g.joins and at + 1 < len(words) and words[at + 1].isdigit():
+            at += 2
+        else:
+            break
+    return words[at] if at < len(words) and words[at].isalpha() else ""
 
 
 def _spaced(chars: str, start: int, end: int, new: str) -> str:
@@ -62,6 +81,16 @@ def number_pattern(grammar: Grammar, decimals: bool = True) -> str:
     groups, point = re.escape(grammar.groups), re.escape(grammar.decimal)
     whole = rf"(?:\d{{1,3}}(?:[{groups}]\d{{3}})+(?!\d)|\d+)"
     return rf"{whole}(?:{point}\d+)?" if decimals else whole
+
+
+def measured_pattern(grammar: Grammar) -> str:
+    """The same before a unit, where one or two digits after the decimal sign of another language are decimals too."""
+    return rf"(?:\d+[.,]\d\d?(?![.,]?\d)|{number_pattern(grammar)})"
+
+
+def measured(written: str, grammar: Grammar) -> str:
+    """What ``measured_pattern`` found, as this language writes it."""
+    return re.sub(r"^(\d+)[.,](\d\d?)$", rf"\g<1>{grammar.decimal}\2", written)
 
 
 def minus_pattern(grammar: Grammar) -> str:

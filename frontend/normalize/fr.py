@@ -3,6 +3,8 @@
 # ruff: noqa: E501, SIM905 - tables of words
 from __future__ import annotations
 
+import re
+
 from num2words import num2words
 
 from frontend.normalize.grammar import Grammar, Money
@@ -37,11 +39,31 @@ def _time(hour: int, minute: int) -> str:
     return f"{said} {_feminine(minute)}" if minute else said
 
 
-def _ordinal_form(number: int, suffix: str, before: str) -> str:
+# Nouns before which "un" is "une"; the endings tell most of them.
+_FEMININE = set("heure minute seconde semaine année journée nuit fois fille femme personne page ligne partie pièce place voiture maison "
+                "vie ville question raison chose tonne dizaine douzaine centaine image idée équipe école étoile étape branche tasse "
+                "part fleur main mère soeur sœur chambre table porte tête route rue langue lettre feuille carte boîte photo vidéo "
+                "chanson classe messe couche marche marque mesure note règle tranche banque usine ferme église livraison goutte "
+                "planche jambe oreille dame vache pomme poire orange banane cuillère demande offre réponse phrase syllabe voix "
+                "amie calorie kilocalorie milliseconde".split())  # fmt: skip
+_FEMININE_END = re.compile(r".(?:[ts]ion|té|ée|ette|elle|esse|[ae]nce|ure|aine|ille|euse|rice|ise|tude|erie|logie)$")
+_MASCULINE = set("côté comité comté été traité député arrêté pâté musée lycée trophée squelette silence domaine capitaine mercure mille "
+                 "murmure bastion pion scion lampion gorille vermicelle".split())  # fmt: skip
+
+
+def _agree(number: int, noun: str, before: str) -> str:
+    name = noun.lower()
+    name = name if name in _FEMININE else name.removesuffix("s")
+    is_feminine = name in _FEMININE or (_FEMININE_END.search(name) and name not in _MASCULINE)
+    is_label = before.lower() in _LABELS
+    return _feminine(number) if is_feminine and not is_label else cardinal(number)
+
+
+def _ordinal_form(number: int, suffix: str, before: str, after: str) -> str:
     if number == 1:
         return "première" if suffix in ("re", "ère", "ere") else "premier"
-    if number == 2 and suffix in ("nd", "nde"):
-        return "second" + suffix[2:]
+    if number == 2 and "d" in suffix:
+        return "second" + suffix.partition("d")[2]
     return ordinal(number) + ("s" if suffix.endswith("s") else "")
 
 
@@ -71,7 +93,7 @@ _UNITS = {
     "cm³": _un("centimètre cube", "centimètres cubes"), "km/h": _un("kilomètre heure", "kilomètres heure"),
     "m/s": _un("mètre par seconde", "mètres par seconde"), "kg": _un("kilogramme"), "g": _un("gramme"), "mg": _un("milligramme"),
     "t": _une("tonne"), "l": _un("litre"), "L": _un("litre"), "ml": _un("millilitre"), "cl": _un("centilitre"), "h": _une("heure"),
-    "min": _une("minute"), "mn": _une("minute"), "s": _une("seconde"), "ms": _une("milliseconde"), "Hz": _un("hertz", "hertz"),
+    "min": _une("minute"), "min.": _une("minute"), "mn": _une("minute"), "s": _une("seconde"), "ms": _une("milliseconde"), "Hz": _un("hertz", "hertz"),
     "kHz": _un("kilohertz", "kilohertz"), "MHz": _un("mégahertz", "mégahertz"), "GHz": _un("gigahertz", "gigahertz"),
     "W": _un("watt"), "kW": _un("kilowatt"), "MW": _un("mégawatt"), "kWh": _un("kilowattheure"), "V": _un("volt"),
     "A": _un("ampère"), "Ko": _un("kilooctet"), "Mo": _un("mégaoctet"), "Go": _un("gigaoctet"), "To": _un("téraoctet"),
@@ -83,7 +105,10 @@ _UNITS = {
 _EURO = Money("un euro", "euros", "un centime", "centimes")
 _DOLLAR = Money("un dollar", "dollars", "un cent", "cents")
 _MAGNITUDES = {"million": "million d'", "millions": "millions d'", "milliard": "milliard d'", "milliards": "milliards d'",
-               "millions d'": "millions d'", "M": "millions d'", "Md": "milliards d'", "Mds": "milliards d'", "mille": "mille"}  # fmt: skip
+               "millions d'": "millions d'", "M": "millions d'", "Md": "milliards d'", "Mds": "milliards d'", "mille": "mille",
+               "k": "mille"}  # fmt: skip
+_NUMBERED = frozenset("chapitre partie tome volume acte scène livre phase classe type article figure tableau annexe stade".split())
+_LABELS = _NUMBERED | set("page numéro ligne voie quai salle chambre question exercice".split())
 
 GRAMMAR = Grammar(
     tag="fr",
@@ -109,15 +134,16 @@ GRAMMAR = Grammar(
     },
     magnitudes=_MAGNITUDES,
     money="{amount} {unit} {cents}",
+    agree=_agree,
     months=MONTHS,
     month_abbreviations=_SHORT,
     date=_date,
     day=_day,
     written_day=r"\d{1,2}(?:er)?",
     time=_time,
-    clock=r"h|heures",
-    time_separator=":hH",
-    ordinal_pattern=r"(?:ers?|res?|ères?|eres?|èmes?|emes?|es?|nde?s?)(?![^\W_])",
+    clock=r"h|heures|min(?:utes)?",
+    time_separator=r":|\s?[hH]\s?",
+    ordinal_pattern=r"(?:ers?|res?|ères?|eres?|èmes?|emes?|es?|n?des?|nds?)(?![^\W_])",
     ordinal_form=_ordinal_form,
     abbreviations={
         "M.": "monsieur", "MM.": "messieurs", "Mme": "madame", "Mmes": "mesdames", "Mlle": "mademoiselle", "Mlles": "mesdemoiselles",
@@ -129,7 +155,9 @@ GRAMMAR = Grammar(
         "R.-V.": "rendez-vous", "max.": "maximum", "min.": "minimum", "Cie": "compagnie", "vs": "versus",
     },
     contextual=(
-        (r"\b[nN]°s?(?=\s?\d)", "numéro"),
+        (r"\b[nN](?:°s?|o\.?)(?=\s?\d)", "numéro"),
+        (r"(?<=\d) 1/2 (h|heures?|années?|journées?|pages?|tonnes?|tasses?)\b", r" \1 et demie"),
+        (r"(?<=\d) 1/2 (ans?|mois|jours?|m|km|kg|l|litres?|kilos?|mètres?|kilomètres?|siècles?)\b", r" \1 et demi"),
         (r"\bpp\.(?=\s?\d)", "pages"),
         (r"\bp\.(?=\s?\d)", "page"),
         (r"\bart\.(?=\s?\d)", "article"),
@@ -144,8 +172,9 @@ GRAMMAR = Grammar(
                      "Clément Ferdinand Léopold Albert Baudouin Ramsès Christian Gustave Richard".split()),
     regnal_form=_regnal,
     roman_suffix=r"(?:(?<=I)(?:ers?|re|ère)|es?|èmes?)",
-    numbered=frozenset("chapitre partie tome volume acte scène livre phase classe type article figure tableau annexe stade".split()),
+    numbered=_NUMBERED,
     fraction=_fraction,
+    half=lambda whole: f"{cardinal(whole)} et demi",
     web={".": "point", "/": "slash", "@": "arobase", "-": "tiret", "_": "tiret bas", ":": "deux-points", "?": "point d'interrogation",
          "#": "dièse", "&": "et", "=": "égale", "%": "pour cent", "+": "plus", "~": "tilde"},
 )  # fmt: skip

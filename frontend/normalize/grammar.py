@@ -45,21 +45,29 @@ class Grammar:
     units: Units = field(default_factory=dict)
     currencies: Mapping[str, Money] = field(default_factory=dict)
     magnitudes: Mapping[str, str] = field(default_factory=dict)  # "Mio." -> "Millionen", between amount and currency
+    one_magnitude: Mapping[str, str] = field(default_factory=dict)  # "Millionen" -> "eine Million"
     money: str = "{amount} {unit} {cents} {cent}"  # with cents
+    agree: Callable[[int, str, str], str] | None = None  # number, noun after, word before -> the number: une page
     months: tuple[str, ...] = ()
     month_abbreviations: Mapping[str, int] = field(default_factory=dict)
     month_first: bool = False  # 3/21/2024
+    day_last: bool = False  # "March 21" is a date, "21 of March" too
     numeric_date: str = r"[./-]"  # separators of day, month and year
     date: Callable[[int, int, int | None, str], str] | None = None  # day, month, year, word before -> words
     short_date: bool = False  # "24.12." is a date
     day: Callable[[int, str], str] | None = None  # day, word before -> the word beside the month's name
     day_first: Callable[[int, str], str] | None = None  # the same where the day stands first; None = ``day``
+    of: str = ""  # between the day and the month after it
+    weekdays: Mapping[str, str] = field(default_factory=dict)  # "Mo" -> "Montag", where a day must be meant
+    weekday_before: str = r"(?!)"  # words after which it must
+    weekday_after: str = r"(?!)"  # what follows one
     written_day: str = r"\d{1,2}"
     time: Callable[[int, int], str] | None = None
     clock: str = r"(?!)"  # what may stand after a time and is said by ``time``
-    time_separator: str = ":"
+    time_separator: str = ":"  # pattern; after a period only ``clock`` makes a time
     ordinal_pattern: str = r"(?!)"  # after digits
-    ordinal_form: Callable[[int, str, str], str] | None = None  # number, its suffix, word before -> words
+    ordinal_form: Callable[[int, str, str, str], str] | None = None  # number, suffix, word before, word after -> words
+    joins: frozenset[str] = frozenset()  # "und": the word before the 4. of "am 3. und 4." is "am"
     abbreviations: Mapping[str, str] = field(default_factory=dict)
     contextual: tuple[tuple[str, str], ...] = ()  # (pattern, replacement) tried before the abbreviations
     letters: Mapping[str, str] = field(default_factory=dict)  # names of letters that the G2P says otherwise
@@ -70,6 +78,7 @@ class Grammar:
     roman_suffix: str = r"(?!)"  # "XIXe": after a Roman ordinal
     numbered: frozenset[str] = frozenset()  # nouns that a Roman cardinal follows
     fraction: Callable[[int, int], str | None] | None = None
+    half: Callable[[int], str] | None = None  # 2 -> "zweieinhalb"
     web: Mapping[str, str] = field(default_factory=dict)  # signs of addresses
     spaceless: bool = False  # numbers touch the letters of the script (Chinese)
 
@@ -92,6 +101,12 @@ class Grammar:
         if len(digits) > MAX_DIGITS or (len(digits) > 1 and digits[0] == "0"):
             return self.digits(digits)
         return self.cardinal(int(digits))
+
+    def counted(self, digits: str, noun: str, before: str = "") -> str:
+        """A string of digits as it stands before a noun."""
+        if self.agree is None or len(digits) > MAX_DIGITS or digits[0] == "0":
+            return self.whole(digits)
+        return self.agree(int(digits), noun, before)
 
     def number(self, written: str) -> str:
         """A number with thousands groups and decimals as it is written in this language."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from frontend.normalize.engine import END, NOT_IN_WORD, Edits, Rule, any_of, letter_name, word_before
+from frontend.normalize.engine import END, NOT_IN_WORD, Edits, Rule, any_of, letter_name, word_after, word_before
 from frontend.normalize.grammar import Grammar
 
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
@@ -31,7 +31,7 @@ def _roman_ordinal(g: Grammar) -> str:
 
 def _say_roman_ordinal(match: re.Match, g: Grammar) -> str | None:
     value = roman_value(match[1])
-    return g.ordinal_form(value, match[2], word_before(match)) if value else None
+    return g.ordinal_form(value, match[2], word_before(match, g), word_after(match, g)) if value else None
 
 
 def roman_value(letters: str) -> int | None:

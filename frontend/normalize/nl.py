@@ -83,7 +83,7 @@ _UNITS = {
 _EURO = Money("één euro", "euro", "één cent", "cent")
 _DOLLAR = Money("één dollar", "dollar", "één cent", "cent")
 _MAGNITUDES = {"mln.": "miljoen", "mln": "miljoen", "mld.": "miljard", "mld": "miljard"}
-_MAGNITUDES |= {m: m for m in ("miljoen", "miljard", "biljoen", "duizend")}
+_MAGNITUDES |= {m: m for m in ("miljoen", "miljard", "biljoen", "duizend")} | {"k": "duizend"}
 
 GRAMMAR = Grammar(
     tag="nl",
@@ -116,9 +116,9 @@ GRAMMAR = Grammar(
     written_day=r"\d{1,2}",
     time=_time,
     clock=r"uur|u\.?",
-    time_separator=":.",
+    time_separator=r"[:.]|\s?[uh]\s?",
     ordinal_pattern=r"(?:ste|de|e)(?![^\W_])",
-    ordinal_form=lambda number, suffix, before: ordinal(number),
+    ordinal_form=lambda number, suffix, before, after: ordinal(number),
     abbreviations={
         "dhr.": "de heer", "mevr.": "mevrouw", "mw.": "mevrouw", "mej.": "mejuffrouw", "dr.": "dokter", "drs.": "doctorandus",
         "ir.": "ingenieur", "ing.": "ingenieur", "mr.": "meester", "prof.": "professor", "ds.": "dominee", "nr.": "nummer",
@@ -130,20 +130,29 @@ GRAMMAR = Grammar(
         "max.": "maximaal", "min.": "minimaal", "m.a.w.": "met andere woorden", "a.u.b.": "alstublieft", "s.v.p.": "alstublieft",
         "p.p.": "per persoon", "p.j.": "per jaar", "v.Chr.": "voor Christus", "n.Chr.": "na Christus", "N.V.": "en vee",
         "B.V.": "bee vee", "mln.": "miljoen", "mld.": "miljard", "i.v.m.": "in verband met", "afb.": "afbeelding",
+        "mln": "miljoen", "mld": "miljard", "t/m": "tot en met", "m.b.v.": "met behulp van", "d.m.v.": "door middel van",
+        "n.v.t.": "niet van toepassing", "z.s.m.": "zo snel mogelijk", "o.l.v.": "onder leiding van", "i.s.m.": "in samenwerking met",
+        "a.d.h.v.": "aan de hand van", "m.u.v.": "met uitzondering van", "t.b.v.": "ten behoeve van", "o.b.v.": "op basis van",
+        "e.d.": "en dergelijke", "e.a.": "en anderen", "b.v.": "bijvoorbeeld", "m.i.": "mijns inziens", "i.h.b.": "in het bijzonder",
     },
     contextual=(
         (r"\b[pP]\.(?=\s?\d)", "pagina"),
+        (r"\b(?:[nN](?:°|o\.?)|[nN]r\.?)(?=\s?\d)", "nummer"),
+        (r"\b[aA]rt\.(?=\s?\d)", "artikel"),
+        (r"\bIJs\b", "ijs"),
+        (r"\bWO(?=\s(?:II?|[12])\b)", "Wereldoorlog"),
         (r"#(?=\d)", "nummer "),
     ),
     letters={"A": "aa", "I": "ie", "S": "es", "V": "vee", "W": "wee", "U": "uu"},
     letter_words=frozenset({"U"}),
     said={"NAVO": "navo", "NASA": "nasa", "HAVO": "havo", "OK": "oké", "PIN": "pin", "AOW": "aa oo wee", "VIP": "vip", "SIM": "sim",
-          "BTW": "bee tee wee", "NMBS": "en em bee es", "VRT": "vee er tee", "UNESCO": "unesco", "AIDS": "aids"},
+          "BTW": "bee tee wee", "NMBS": "en em bee es", "VRT": "vee er tee", "UNESCO": "unesco", "AIDS": "aids", "IJ": "ij"},
     regnal=frozenset("Willem Filips Lodewijk Karel Albert Leopold Hendrik Frederik Napoleon Pius Paulus Johannes Elizabeth Peter "
                      "Boudewijn Benedictus Leo Nicolaas Alexander Christiaan Margaretha Maria Jan Jacoba".split()),
     regnal_form=lambda number: f"de {ordinal(number)}",
     numbered=frozenset("hoofdstuk deel boek akte bedrijf scène klasse fase wereldoorlog artikel tabel bijlage type".split()),
     fraction=_fraction,
+    half=lambda whole: "anderhalf" if whole == 1 else f"{cardinal(whole)} en een half",
     web={".": "punt", "/": "slash", "@": "et", "-": "streepje", "_": "underscore", ":": "dubbelepunt", "?": "vraagteken",
          "#": "hekje", "&": "en", "=": "is", "%": "procent", "+": "plus", "~": "tilde"},
 )  # fmt: skip

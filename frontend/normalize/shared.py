@@ -34,8 +34,11 @@ def _contextual(number: int):
 
 RULES: tuple[Rule, ...] = (
     addresses.ADDRESS,
-    *(_contextual(number) for number in range(8)),
+    dates.WEEKDAY,
+    *(_contextual(number) for number in range(16)),
     (_abbreviation, _expand),
+    amounts.ABOUT,
+    amounts.SPAN,
     dates.ISO_DATE,
     dates.NUMERIC_DATE,
     dates.SHORT_DATE,
@@ -46,6 +49,7 @@ RULES: tuple[Rule, ...] = (
     amounts.AMOUNT,
     amounts.ORDINAL,
     amounts.MEASURE,
+    amounts.DOTTED,
     amounts.FRACTION,
     letters.ROMAN,
     letters.ROMAN_ORDINAL,

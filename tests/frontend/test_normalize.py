@@ -58,6 +58,14 @@ def test_a_number_of_any_length_is_read(language):
         assert said and not any(char.isdigit() for char in said)
 
 
+def test_each_end_of_a_range_and_its_dash_keep_their_spans():
+    raw = "Open 9am-5pm, 1-3 May"
+    text = normalize(clean(raw)[0], "en-us")
+    for said, written in (("nine", "9"), ("to", "-"), ("five", "5"), ("first", "1"), ("third", "3")):
+        at = text.chars.index(f" {said}") + 1
+        assert raw[slice(*text.span(at, at + len(said)))] == written
+
+
 def test_more_than_eighteen_digits_are_read_one_by_one():
     assert spoken("1234567890123456789", "en-us").split()[:3] == ["one", "two", "three"]
     assert spoken("123456789012345678", "en-us").startswith("one hundred twenty-three quadrillion")

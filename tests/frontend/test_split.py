@@ -30,6 +30,7 @@ def sentences(text: str, language: str = "en-us", limit: int = 300) -> list[str]
         ("de", "Am 3. Mai kam Hr. Dr. Meyer, z.B. aus Köln. Er ging.", 2),
         ("de", "Im 19. Jahrhundert. Am 24. Dezember ist Schluss. Er wurde 3. Danach kam Max.", 4),
         ("de", "Ludwig XIV. lebte dort, d.h. in Paris usw. bis 1715.", 1),
+        ("de", "Vom 1.-3. Mai, in der 7.-9. Woche, Mo.-Fr. 9-17 Uhr.", 1),
         ("nl", "Dhr. De Vries woont o.a. in Gent. Prof. Peeters niet.", 2),
         ("fr", "M. Dupont et Mme. Martin arrivent, p. ex. à Paris. Ils partent.", 2),
         ("es", "El Sr. García vive en la Avda. Mayor. ¿Dónde? ¡Aquí!", 3),
