@@ -38,7 +38,8 @@ def grammar(language: str) -> Grammar:
     """Conventions of a language (tag)."""
     base = language.split("-")[0]
     if base in _OWN:
-        return import_module(f"frontend.normalize.{base}").GRAMMAR
+        module = import_module(f"frontend.normalize.{base}")
+        return module.region(language) if base == "en" else module.GRAMMAR
     from frontend.normalize.generic import make
 
     return make(language)

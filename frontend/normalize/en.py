@@ -1,7 +1,9 @@
-"""English as it is written and read aloud; American unless the tag says Britain."""
+"""English as it is written and read aloud: American, and British for every tag that is not of America."""
 
 # ruff: noqa: E501, SIM905 - tables of words
 from __future__ import annotations
+
+from dataclasses import replace
 
 from num2words import num2words
 
@@ -176,3 +178,40 @@ GRAMMAR = Grammar(
     web={".": "dot", "/": "slash", "@": "at", "-": "dash", "_": "underscore", ":": "colon", "?": "question mark", "#": "hash",
          "&": "and", "=": "equals", "%": "percent", "+": "plus", "~": "tilde"},
 )  # fmt: skip
+
+
+def _british(number: int, to: str = "cardinal") -> str:
+    return num2words(number, lang="en", to=to).replace(",", "")
+
+
+def _british_year(number: int) -> str:
+    return _british(number, "year")
+
+
+def _british_date(day: int, month: int, year_number: int, before: str) -> str:
+    said = _british_year(year_number) if 1100 <= year_number <= 2099 else _british(year_number)
+    return f"{_the(day, before)} of {MONTHS[month - 1]} {said}"
+
+
+def _british_ordinal_form(number: int, suffix: str, before: str, after: str) -> str:
+    is_ordinal = suffix.lstrip("'") != "s"
+    return _british(number, "ordinal") if is_ordinal else _ordinal_form(number, suffix, before, after)
+
+
+BRITISH = replace(
+    GRAMMAR,
+    tag="en-gb",
+    cardinal=_british,
+    ordinal=lambda number: _british(number, "ordinal"),
+    year=_british_year,
+    month_first=False,
+    date=_british_date,
+    day=_the,
+    ordinal_form=_british_ordinal_form,
+    half=lambda whole: f"{_british(whole)} and a half",
+)
+
+
+def region(tag: str) -> Grammar:
+    """The conventions of a tag: ``en``, ``en-us`` and their dialects are American."""
+    return GRAMMAR if tag == "en" or tag.startswith("en-us") else BRITISH

@@ -60,10 +60,16 @@ def test_a_number_of_any_length_is_read(language):
 
 def test_each_end_of_a_range_and_its_dash_keep_their_spans():
     raw = "Open 9am-5pm, 1-3 May"
-    text = normalize(clean(raw)[0], "en-us")
+    text = normalize(clean(raw)[0], "en-gb")
     for said, written in (("nine", "9"), ("to", "-"), ("five", "5"), ("first", "1"), ("third", "3")):
         at = text.chars.index(f" {said}") + 1
         assert raw[slice(*text.span(at, at + len(said)))] == written
+
+
+@pytest.mark.parametrize(("tag", "said"), [("en-us", "one hundred one"), ("en-us-nyc", "one hundred one"),
+                                           ("en-029", "one hundred and one"), ("en-gb-scotland", "one hundred and one")])  # fmt: skip
+def test_english_is_american_only_in_america(tag, said):
+    assert spoken("101", tag) == said
 
 
 def test_more_than_eighteen_digits_are_read_one_by_one():
