@@ -43,7 +43,9 @@ _FULL_ER_AFTER = "女男婴幼少孤胎健宠小产血运生患"  # 女儿: a sy
 _FULL_ER_BEFORE = "子童女媳科歌孙"  # 儿子
 _MUST_AFTER = "我你您他她它咱们谁家还总必就都也可非"  # 得 děi ...
 _GOT = "了到过第不出病奖分名"  # ... but not with these behind it
-_GROUND_AFTER = _DIGITS + "两几百千万亩块片这那每各此该本某的在为是有大扫拖擦种耕租买卖占满遍下落倒坠着到从和与及以籍游"  # 地 dì: 这块地
+_GROUND_AFTER = (  # 地 dì: 这块地, 扫地
+    _DIGITS + "两几百千万亩块片这那每各此该本某的在为是有大扫拖擦种耕租买卖占满遍下落倒坠着到从和与及以籍游"
+)
 _GROUND_BEFORE = "的是里之为者"
 _WINDOW = 16  # characters looked at for the next word
 

@@ -147,6 +147,7 @@ GRAMMAR = Grammar(
         "Diplomingenieur", "e.V.": "E Vau", "n. Chr.": "nach Christus", "v. Chr.": "vor Christus", "GmbH": "G M B H",
         "jr.": "junior", "sen.": "senior", "bzgl.": "bezüglich", "etc.": "et cetera", "Hbf.": "Hauptbahnhof", "Hbf": "Hauptbahnhof",
         "wg.": "wegen", "vs.": "versus", "ff.": "fortfolgende", "Hl.": "Heilige", "Jh.": "Jahrhundert", "Mo.": "Montag",
+        "Fa.": "Firma", "Co.": "Co",
     },
     contextual=(
         (r"§§", "Paragrafen "),
@@ -163,6 +164,7 @@ GRAMMAR = Grammar(
                      "Leo Benedikt Alexander Nikolaus Peter Katharina Napoleon Philipp Franz Christian Gustav August Konrad "
                      "Ferdinand Joseph Rudolf Albrecht Margarethe Richard Eduard Innozenz Gregor Urban Ramses".split()),
     regnal_form=lambda number: f"der {ordinal(number, 'der').capitalize()}",
+    roman_suffix=r"(?<=[IVX][IVX])\.(?=\s+[^\W\d_])",
     numbered=frozenset("Kapitel Teil Band Akt Szene Abschnitt Klasse Phase Weltkrieg Stufe Typ Artikel Tabelle Buch Anlage".split()),
     fraction=_fraction,
     web={".": "Punkt", "/": "Schrägstrich", "@": "ätt", "-": "minus", "_": "Unterstrich", ":": "Doppelpunkt", "?": "Fragezeichen",
