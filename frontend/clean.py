@@ -116,7 +116,7 @@ def _compatible(char: str, category: str) -> tuple[str, str] | None:
         return " " + plain.replace("⁄", "/"), ""
     if form.startswith(("<super>", "<sub>")) and category == "No":
         return " " + plain, ""
-    if form.startswith("<") and (category[0] in "LN" or any(c.isalnum() or c in "%+=<>&@#$*/" for c in plain)):
+    if form.startswith("<") and (category[0] in "LN" or any(c.isalnum() or c in "%+=<>&@#$*/£¥¢₩" for c in plain)):
         return plain, ""
     if category in ("So", "Sk") or category == "Me":
         return " ", "unsupported_script"

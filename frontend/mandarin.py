@@ -41,6 +41,12 @@ _ORDINAL_BEFORE = _DIGITS + "第百千万初统专唯单"  # 一 keeps its tone 
 _ORDINAL_AFTER = _DIGITS + "月号日楼"  # ... and before these
 _FULL_ER_AFTER = "女男婴幼少孤胎健宠小产血运生患"  # 女儿: a syllable of its own
 _FULL_ER_BEFORE = "子童女媳科歌孙"  # 儿子
+_MUST_AFTER = "我你您他她它咱们谁家还总必就都也可非"  # 得 děi ...
+_GOT = "了到过第不出病奖分名"  # ... but not with these behind it
+_GROUND_AFTER = (  # 地 dì: 这块地, 扫地
+    _DIGITS + "两几百千万亩块片这那每各此该本某的在为是有大扫拖擦种耕租买卖占满遍下落倒坠着到从和与及以籍游"
+)
+_GROUND_BEFORE = "的是里之为者"
 _WINDOW = 16  # characters looked at for the next word
 
 
@@ -144,9 +150,11 @@ def _words(text: str) -> list[tuple[str, list[str]]]:
 
 def _particle(char: str, before: str, after: str) -> str:
     """Reading of a character that is a word of its own and has several, "" if the dictionary's will do."""
-    if char == "得":  # a complement after a verb, "must" after some adverbs
-        return "dei3" if before[-1] in "还总必就都也" else "de5"
-    if char == "地" and len(before) > 1 and after:
+    if char == "得":  # got; "must" after pronouns and some adverbs; a complement after a verb
+        if before[-1] not in _MUST_AFTER:
+            return "de5"
+        return "de2" if after and after in _GOT else "dei3"
+    if char == "地" and after and after not in _GROUND_BEFORE and before[-1] not in _GROUND_AFTER:  # 慢慢地走
         return "de5"
     if char == "只" and before[-1] in _DIGITS + "两几百千万这那每":
         return "zhi1"

@@ -10,20 +10,23 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from frontend.everyday import FUNCTION_WORDS
 from frontend.markup import PAUSE
 from frontend.spans import SpannedText
 
 # Abbreviations that a name, a number or an example follows: a period after them never ends a sentence.
 NEVER_LAST = {
     "en": "mr mrs ms dr prof st sr jr rev hon gen col lt sgt capt gov sen rep pres messrs mme mlle mt ft no nos vol fig "
-    "figs eq pp ch sec vs e.g i.e cf viz approx dept est ave blvd jan feb mar apr jun jul aug sep sept oct nov dec",
+    "figs eq p pp ch sec vs e.g i.e cf viz approx dept est ave blvd jan feb mar apr jun jul aug sep sept oct nov dec",
     "de": "hr fr dr prof dipl ing med phil jur rer nat st nr abs art bd bzw ca d.h z.b u.a z.t o.ä i.d.r s.o s.u u.u v.a "
     "vgl evtl ggf inkl exkl zzgl bspw sog geb verh gest hl kath ev str tel abb tab kap s z d v jan feb mär apr jun jul "
-    "aug sep sept okt nov dez gen min max frl bzgl a.d i.a e.v österr dt engl frz",
-    "nl": "dhr mevr mw mej dr drs ir ing mr prof ds st nr blz bijv bv d.w.z o.a m.b.t t.o.v t.a.v i.p.v z.g.n resp ca vgl "
+    "aug sep sept okt nov dez gen min max frl bzgl a.d i.a e.v österr dt engl frz n o i fa mio mrd tsd "
+    "chr co std hbf",
+    "nl": "hr dhr mevr mw mej "
+    "dr drs ir ing mr prof ds st nr p pp blz pag mln mld chr co bijv bv d.w.z o.a m.b.t t.o.v t.a.v i.p.v z.g.n resp ca vgl "
     "evt incl excl jl a.s art afb fig hfst jan feb mrt apr jun jul aug sep sept okt nov dec tel min max n.a.v z.o.z ong",
     "fr": "m mm mme mmes mlle mlles dr pr me mgr st ste sts no n° vol p pp chap art av bd fig cf env ex p.ex c.-à-d "
-    "éd janv févr avr juil sept oct nov déc tél hab apr av.j",
+    "éd janv févr avr juil sept oct nov déc tél hab apr av.j j.-c cie",
     "es": "sr sra srta sres d dña dr dra prof profa lic ing arq av avda núm pág págs vol cap fig p.ej ej aprox tel ud uds "
     "vd vds sto sta",
     "it": "sig sigg sig.ra sig.na dott dott.ssa prof prof.ssa ing avv arch on rag geom s ss pag pagg vol cap fig es p.es "
@@ -39,6 +42,9 @@ NEVER_LAST = {
     "tr": "dr prof doç av sn alb yrd vb bkz örn no cad sok mah",
     "hu": "dr prof id ifj özv st pl ún kb ill u",
 }
+# Of all these, abbreviations that need a number after them, and such that a sentence may well end with.
+_BEFORE_NUMBERS = {"no", "nos", "art", "max", "p"}
+_MAY_END = {"mio", "mrd", "tsd", "chr", "co", "std", "min", "sek", "str", "hbf", "mln", "mld", "hab", "j.-c", "cie"}
 # "am 3. Mai": languages that write ordinals with a period.
 DOT_ORDINALS = {
     "de",
@@ -68,7 +74,7 @@ _ENDS = re.compile(
     r"(?<![.!?…])(?P<latin>[.!?…]+)(?![.!?…])[\"')\]]{0,8}(?=\s|$)"
     r"|[。！？؟۔।॥።၊။។]+[\"')）】]{0,8}"
 )
-_LAST_WORD = re.compile(r"[\"'(\[¿¡]*([^\s\"'(\[]{1,40})$")
+_LAST_WORD = re.compile(r"(?:^|(?<=[\s\"(\[]))['¿¡]*([^\s\"(\[]{1,40})$")
 _CLAUSE_END = re.compile(r"[,;:—–]['\")]*(?=\s)|\)(?=\s)|[、，；：،؛]['\"）)]*|\s[-–—](?=\s)")
 _PARAGRAPH = re.compile(r"\n[ \t]*\n\s*|" + PAUSE)
 _HARD_WRAP = 50  # characters: a longer line that ends without a mark goes on in the next one
@@ -129,7 +135,7 @@ def _sentence_ends(chars: str, language: str, never_last: set[str]) -> list[int]
 
 
 def _is_end(chars: str, match: re.Match, language: str, never_last: set[str]) -> bool:
-    following = chars[match.end() : match.end() + 12].lstrip(" \n\"'([¿¡-—–")
+    following = chars[match.end() : match.end() + 24].lstrip(" \n\"'([¿¡-—–")
     if following and following[0].islower():
         return False
     if match["latin"] != ".":
@@ -139,26 +145,44 @@ def _is_end(chars: str, match: re.Match, language: str, never_last: set[str]) ->
         return True
     word = re.split(r"(?<=[.\d])[-–](?=\d|[A-Z][a-z]$)", before[1])[-1]  # 1.-3., Mo.-Fr.
     lower = word.lower().lstrip(".")
-    if lower in never_last:
-        # "S." or "no." are abbreviations before what they announce, not at the end of a paragraph.
-        return not following or (lower in ("no", "nos", "art", "min", "max") and not following[0].isdigit())
-    if len(word) == 1 and word.isupper() and word.isascii() and following:
-        return word == "I" and language == "en"
+    names = {lower, lower.rpartition("-")[2]} | ({"str"} & never_last if lower.endswith("str") else set())
+    opens = _opens_sentence(chars, before.start(), following, language)
+    if names & _BEFORE_NUMBERS & never_last:
+        if following[:1].isdigit():
+            return False
+    elif names & never_last:
+        return not following or (opens and bool(names & _MAY_END))
+    if re.fullmatch(r"(?:[^\W\d_]\.-)?[A-Z]", word) and following:  # an initial, or the letter of "vitamin C"
+        return opens or (word == "I" and language == "en")
     if re.fullmatch(r"(?:[^\W\d_]\.)+[^\W\d_]", word) and lower not in ("a.m", "p.m"):
-        return not following
-    if word.isdigit() and len(word) <= 2 and language in DOT_ORDINALS and following:
-        return not _announces_ordinal(chars, before.start(1), following)
+        return not following or opens
+    if language in DOT_ORDINALS and following and re.fullmatch("[0-9]{1,2}|[IVX]{2,6}", word):
+        return opens or not _announces_ordinal(chars, before.start(), following)
     return True
 
 
+def _opens_sentence(chars: str, start: int, following: str, language: str) -> bool:
+    """Whether a word follows that is capital only where a sentence begins; "Le" and "De" may be names after an initial."""
+    word = re.match(r"[^\W\d_]+", following)
+    if not word or word[0].lower() not in FUNCTION_WORDS.get(language, ()):
+        return False
+    before = chars[max(0, start - 24) : start].split()
+    follows_noun = bool(before) and before[-1].islower() and before[-1] not in FUNCTION_WORDS[language]
+    return word[0].lower() not in _OF_NAMES or follows_noun
+
+
 def _announces_ordinal(chars: str, start: int, following: str) -> bool:
-    """Whether "3." before ``following`` reads as an ordinal: an article stands before it, or a month after it."""
+    """Whether "3." before ``following`` reads as an ordinal: a determiner stands before it, or a month after it."""
     before = chars[max(0, start - 12) : start].split()
-    return (bool(before) and before[-1].lower() in _ARTICLES) or bool(_MONTH.match(following))
+    return bool(before and _DETERMINER.fullmatch(before[-1].lower())) or bool(_MONTH.match(following))
 
 
 _MONTH = re.compile(r"jan|feb|m[äa]r|apr|ma[ijy]|jun|jul|aug|sep|o[kc]t|nov|de[zcs]", re.IGNORECASE)
-_ARTICLES = set("am der die das den dem des im vom zum bis ab seit beim und det de el a az ve".split())  # noqa: SIM905
+_DETERMINER = re.compile(
+    r"(?:ein|kein|mein|dein|sein|ihr|unser|euer|dies|jed|jen|welch)(?:e[rnms]?)?|d(?:er|ie|as|en|em|es)|am|im|vom|zum|zur|beim|"
+    r"bis|ab|seit|und|oder|det|de|el|a|az|ve"
+)
+_OF_NAMES = {"le", "la", "les", "de", "des", "du", "den", "het", "van"}
 
 
 def _within(text: SpannedText, max_chars: int) -> list[SpannedText]:

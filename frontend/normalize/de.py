@@ -195,6 +195,7 @@ GRAMMAR = Grammar(
         "zu Händen", "s.o.": "siehe oben", "s. o.": "siehe oben", "s.u.": "siehe unten", "s. u.": "siehe unten", "o.g.": "oben genannt",
         "o. g.": "oben genannt", "z.Zt.": "zurzeit", "z. Zt.": "zurzeit", "m.E.": "meines Erachtens", "m. E.": "meines Erachtens",
         "i.H.v.": "in Höhe von", "u.v.m.": "und vieles mehr", "a.D.": "außer Dienst", "Mio": "Millionen", "Mrd": "Milliarden",
+        "Fa.": "Firma", "Co.": "Co",
     },
     contextual=(
         (r"§§", "Paragrafen "),
@@ -213,6 +214,7 @@ GRAMMAR = Grammar(
                      "Leo Benedikt Alexander Nikolaus Peter Katharina Napoleon Philipp Franz Christian Gustav August Konrad "
                      "Ferdinand Joseph Rudolf Albrecht Margarethe Richard Eduard Innozenz Gregor Urban Ramses".split()),
     regnal_form=lambda number: f"der {ordinal(number, 'der').capitalize()}",
+    roman_suffix=r"(?<=[IVX][IVX])\.(?=\s+[^\W\d_])",
     numbered=_NUMBERED,
     fraction=_fraction,
     half=lambda whole: ("ein" if whole == 1 else cardinal(whole)) + "einhalb",

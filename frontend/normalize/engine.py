@@ -94,8 +94,8 @@ def measured(written: str, grammar: Grammar) -> str:
 
 
 def minus_pattern(grammar: Grammar) -> str:
-    """A hyphen that is a minus: nothing stands before it (in scripts without spaces, no Latin letter or digit)."""
-    return r"(?<![\w).])-" if grammar.spaceless else r"(?<![^\s(\"'])-"
+    """A hyphen that is a minus: nothing stands before it (in scripts without spaces, no Latin letter, digit or percent sign)."""
+    return r"(?<![\w).%‰])-" if grammar.spaceless else r"(?<![^\s(\"'])-"
 
 
 def full_stop(match: re.Match, written: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from frontend.everyday import ALSO_ACRONYMS, EVERYDAY
 from frontend.normalize.engine import END, NOT_IN_WORD, Edits, Rule, any_of, letter_name, word_after, word_before
 from frontend.normalize.grammar import Grammar
 
@@ -45,17 +46,17 @@ def roman_value(letters: str) -> int | None:
 
 def _capitals(g: Grammar) -> str:
     return (
-        rf"(?<![\w'-])(?:[^\W\d_]\.){{2,8}}|(?<![^\W_.])(?P<initial>[^\W\d_])\.(?=\s?[^\W\d_])|"
-        rf"{NOT_IN_WORD}(?P<word>[^\W\d_]{{2,}})(?P<plural>'?s)?{END}|"
+        rf"(?<![\w'-])(?:[^\W\d_]\.){{2,8}}|(?<![^\W_.])(?P<initial>[^\W\d_])\.(?=[\s-]?[^\W\d_])|"
+        rf"{NOT_IN_WORD}(?P<word>[^\W\d_]{{2,}})(?:(?P<plural>'?s)|(?P<clitic>'[^\W\d_]{{1,2}}))?{END}|"
         rf"{NOT_IN_WORD}(?P<single>[^\W\d_]){END}(?!')"
     )
 
 
 def _say_capitals(match: re.Match, g: Grammar) -> Edits | str | None:
     letters = match["word"] or match["initial"] or match["single"] or match.group()
-    is_plural = bool(match["plural"]) or (len(letters) > 2 and letters[-1] == "s" and letters[:-1].isupper())
-    if is_plural and not match["plural"]:  # "CDs"
-        letters = letters[:-1]
+    is_plural = bool(match["plural"]) or match["clitic"] == "'S"
+    if not is_plural and len(letters) > 2 and letters[-1] == "s" and letters[:-1].isupper():  # "CDs"
+        is_plural, letters = True, letters[:-1]
     if not letters.isupper() or not (letters[0] < "\u0590" or "\u1e00" <= letters[0] < "\u2000"):
         return None
     if match["initial"]:
@@ -64,9 +65,13 @@ def _say_capitals(match: re.Match, g: Grammar) -> Edits | str | None:
         return _say_single(match, g)
     start = match.start()
     if match["word"]:
+        is_shouted = _is_shouted(match.string, g)
+        is_acronym = letters in g.said or letters.lower() in ALSO_ACRONYMS.get(g.tag, "").split()
+        if letters.lower() in EVERYDAY.get(g.tag, ()) and (is_shouted or not is_acronym):
+            return [(start, match.end(), match.group().lower())]
         if letters in g.said:
             return [(start, start + len(letters), g.said[letters])]
-        if _is_shouted(match.string) or len(letters) > 6 or (len(letters) > 3 and _is_pronounceable(letters)):
+        if len(letters) > 6 or (_is_pronounceable(letters) if len(letters) > 3 else is_shouted and _has_vowel(letters)):
             return [(start, match.end(), match.group().lower())]
     spelled = [(start + i, start + i + 1, f" {letter_name(c, g)} ") for i, c in enumerate(letters) if c != "."]
     if match.string[start - 1 : start] == "'":  # l'UE: the elided article stays with its letter
@@ -88,15 +93,27 @@ def _say_single(match: re.Match, g: Grammar) -> str | None:
     return None if follows or match.start() == 0 or char == "I" else letter_name(char, g)
 
 
-def _is_shouted(clause: str) -> bool:
-    """Whether the clause is written in capitals, so that they say nothing about single words."""
+def _is_shouted(clause: str, g: Grammar) -> bool:
+    """Whether the clause is written in capitals, so that they say nothing about single words.
+
+    An everyday word among them tells it from a list of acronyms; in a language without a table, the lack of commas.
+    """
     words = re.findall(r"[^\W\d_]{2,}", clause)
-    return len(words) > 2 and sum(word.isupper() for word in words) > 0.7 * len(words)
+    capitals = [word for word in words if word.isupper()]
+    if len(words) < 2 or len(capitals) <= 0.7 * len(words):
+        return False
+    if g.tag in EVERYDAY:
+        return any(word.lower() in EVERYDAY[g.tag] and word not in g.said for word in capitals)
+    return len(words) > 2 and "," not in clause
 
 
 def _is_pronounceable(letters: str) -> bool:
     plain = re.sub(r"[AEIOUYÄÖÜÉÈÊ]", "a", letters.upper())
     return "a" in plain and not re.search(r"[^a]{4}|^[^a]{3}|[^a]{3}$", plain)
+
+
+def _has_vowel(letters: str) -> bool:
+    return bool(re.search("[AEIOUYÄÖÜÉÈÊÀÂÎÔÙ]", letters))
 
 
 def _sign(g: Grammar) -> str:

@@ -120,7 +120,7 @@ GRAMMAR = Grammar(
     ordinal_pattern=r"(?:ste|de|e)(?![^\W_])",
     ordinal_form=lambda number, suffix, before, after: ordinal(number),
     abbreviations={
-        "dhr.": "de heer", "mevr.": "mevrouw", "mw.": "mevrouw", "mej.": "mejuffrouw", "dr.": "dokter", "drs.": "doctorandus",
+        "hr.": "heer", "dhr.": "de heer", "mevr.": "mevrouw", "mw.": "mevrouw", "mej.": "mejuffrouw", "dr.": "dokter", "drs.": "doctorandus",
         "ir.": "ingenieur", "ing.": "ingenieur", "mr.": "meester", "prof.": "professor", "ds.": "dominee", "nr.": "nummer",
         "blz.": "bladzijde", "pag.": "pagina", "bijv.": "bijvoorbeeld", "bv.": "bijvoorbeeld", "d.w.z.": "dat wil zeggen",
         "o.a.": "onder andere", "enz.": "enzovoort", "etc.": "et cetera", "m.b.t.": "met betrekking tot", "t.o.v.": "ten opzichte van",

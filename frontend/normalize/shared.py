@@ -11,7 +11,7 @@ from frontend.normalize.grammar import Grammar
 
 def _abbreviation(g: Grammar) -> str:
     keys = {form for key in g.abbreviations for form in (key, key[0].upper() + key[1:])}
-    return rf"{NOT_IN_WORD}(?:{any_of(keys)}){END}"
+    return rf"{NOT_IN_WORD}(?<!\.-)(?:{any_of(keys)}){END}"
 
 
 def _expand(match: re.Match, g: Grammar) -> str | None:
@@ -27,7 +27,7 @@ def _contextual(number: int):
         return g.contextual[number][0] if number < len(g.contextual) else r"(?!)"
 
     def fix(match: re.Match, g: Grammar) -> str:
-        return match.expand(g.contextual[number][1])
+        return match.expand(g.contextual[number][1]) + full_stop(match, match.group())
 
     return make, fix
 

@@ -15,7 +15,7 @@ _DIGITS = "零一二三四五六七八九"
 _HAN = r"\u3007\u3400-\u9fff\U00020000-\U0003ffff"
 _BETWEEN_HAN = re.compile(rf"(?<=[{_HAN}]) +(?=[{_HAN}])")
 # After these two is 两: measure words, and the large units.
-_MEASURE = "个只条张本件位名种次年天周月家间辆台部首篇座层遍口块片头双套份支枝杯瓶碗斤公里米吨小时分钟点元万亿千"
+_MEASURE = "个只条张本件位名种次年天周家间辆台部首篇座层遍口块片头双套份支枝杯瓶碗斤公里米吨小时分钟点元万亿千"
 
 
 def cardinal(number: int) -> str:
@@ -70,12 +70,50 @@ def _fraction(top: int, bottom: int) -> str | None:
     return f"{cardinal(bottom)}分之{cardinal(top)}" if bottom > 1 else None
 
 
+# The ends of a range: a time of day, a number with its unit or sign, a year.
+_SAID_WITH = "年月日号点时分秒天元块岁周届章节页楼层级倍米"
+_TO_TIME = r"(?<=:\d\d)\s?[-–—~]\s?(?=\d?\d:\d\d)"
+_TO_UNIT = rf"(?:(?<=\d[{_SAID_WITH}])|(?<=\d[%‰])|(?<=°C))\s?[-–—~]\s?(?=[第上下中早晚][午上]?\d|-?\d)"
+_TO_YEAR = r"(?:(?<=(?<!\d)\d\d)|(?<=(?<!\d)\d\d\d\d))\s?[-–—~]\s?(?=(?:\d\d|\d{4})年)"
+_TO_NUMBER = rf"(?<=\d)(?:~(?=\d)|[-–—](?=2[{_MEASURE}]))"
+
+
+def _to(g: Grammar) -> str:
+    return rf"{_TO_TIME}|{_TO_UNIT}|{_TO_YEAR}|{_TO_NUMBER}"
+
+
+def _say_to(match: re.Match, g: Grammar) -> str:
+    return g.to
+
+
+def _ratio(g: Grammar) -> str:
+    number = r"\d{1,3}(?:\.\d+)?"
+    return rf"(?<![\d.:：])(?P<first>{number})[:：](?P<second>{number})(?![\d:：.])"
+
+
+def _say_ratio(match: re.Match, g: Grammar) -> Edits | None:
+    """2:1, and 21:15 where a word announces a score; else two digits after the colon are minutes."""
+    announced = re.search(r"(?:比[分例率数]?|(?<![所可])以|胜|负|平)[为是约]?\s?$", match.string[: match.start()][-4:])
+    if len(match["second"]) == 2 and not announced:
+        return None
+    return [(match.end("first"), match.start("second"), "比")]
+
+
+# Years are read digit by digit, durations are numbers: 1998年 and 98年, but 20年, 5000年 and 2000年前.
+_YEAR = (
+    r"(?:1\d{3}|20\d\d)(?=年|\s?[到至和、]\s?\d{2,4}年)(?!(?<=00)年(?:前(?!后)|来|历))"
+    r"|(?:1[89]|20)\d\d(?=[届级])"
+    r"|(?:0\d|[5-9]\d)(?=年(?!前|后|间|来|的|内|级|以|代|历)|\s?[到至和、]\s?\d\d年(?!代))"
+    r"|\d\d(?=年\d{1,2}月)"
+)
+
+
 def _year(g: Grammar) -> str:
-    return r"(?<!\d)(\d{4}|\d\d)(?=年(?!前|后|间|来|的|内|级|以))"
+    return rf"(?<![\d.])(?:{_YEAR})"
 
 
 def _say_year(match: re.Match, g: Grammar) -> Edits:
-    return [(match.start() + i, match.start() + i + 1, digits(c)) for i, c in enumerate(match[1])]
+    return [(match.start() + i, match.start() + i + 1, digits(c)) for i, c in enumerate(match.group())]
 
 
 def _percent(g: Grammar) -> str:
@@ -88,7 +126,7 @@ def _say_percent(match: re.Match, g: Grammar) -> str:
 
 
 def _two(g: Grammar) -> str:
-    return rf"(?<![\w.第])2(?=[{_MEASURE}])"
+    return rf"(?<![\w./第])2(?=[{_MEASURE}](?!级))"
 
 
 def _say_two(match: re.Match, g: Grammar) -> str:
@@ -96,7 +134,8 @@ def _say_two(match: re.Match, g: Grammar) -> str:
 
 
 def _mobile(g: Grammar) -> str:
-    return r"(?<![\d.])(?:1\d{10}|\d{3,4}-\d{7,8})(?![\d.])"
+    mobile, desk, service = r"1\d\d(?P<gap>[ -]?)\d{4}(?P=gap)\d{4}", r"0\d{2,3}-\d{3,4}-?\d{4}", r"[48]00-?\d{3}-?\d{4}"
+    return rf"(?<![\d.-])(?:{mobile}|{desk}|{service})(?![\d.-])"
 
 
 def _say_mobile(match: re.Match, g: Grammar) -> Edits:
@@ -113,6 +152,8 @@ _UNITS = {
     "km": _same("公里"), "m": _same("米"), "cm": _same("厘米"), "mm": _same("毫米"), "km²": _same("平方公里"), "m²": _same("平方米"),
     "㎡": _same("平方米"), "m³": _same("立方米"), "km/h": _same("公里每小时"), "m/s": _same("米每秒"), "kg": _same("公斤"),
     "g": _same("克"), "mg": _same("毫克"), "t": _same("吨"), "l": _same("升"), "L": _same("升"), "ml": _same("毫升"), "mL": _same("毫升"),
+    "μm": _same("微米"), "µm": _same("微米"), "nm": _same("纳米"), "cm²": _same("平方厘米"), "cm³": _same("立方厘米"), "kWh": _same("千瓦时"),
+    "GHz": _same("吉赫"), "KB": _same(" K"), "kB": _same(" K"), "MB": _same("兆"), "GB": _same(" G"), "TB": _same(" T"),
     "h": _same("小时"), "min": _same("分钟"), "s": _same("秒"), "Hz": _same("赫兹"), "kHz": _same("千赫"), "MHz": _same("兆赫"),
     "W": _same("瓦"), "kW": _same("千瓦"), "V": _same("伏"), "A": _same("安"), "dB": _same("分贝"), "°": _same("度"),
     "°C": _same("摄氏度"), "°F": _same("华氏度"),
@@ -123,7 +164,7 @@ GRAMMAR = Grammar(
     tag="cmn",
     cardinal=cardinal,
     decimal=".",
-    groups=",，",
+    groups=",",
     point="点",
     minus="负",
     to="到",
@@ -146,7 +187,14 @@ GRAMMAR = Grammar(
     spaceless=True,
 )  # fmt: skip
 
-_FIRST: tuple[Rule, ...] = ((_percent, _say_percent), (_year, _say_year), (_mobile, _say_mobile), (_two, _say_two))
+_FIRST: tuple[Rule, ...] = (
+    (_mobile, _say_mobile),
+    (_to, _say_to),
+    (_ratio, _say_ratio),
+    (_percent, _say_percent),
+    (_year, _say_year),
+    (_two, _say_two),
+)
 
 
 def apply(text: SpannedText) -> SpannedText:
