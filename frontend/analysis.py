@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import numpy as np
@@ -17,7 +17,7 @@ from frontend.markup import IPA, Marked, parse
 from frontend.normalize import normalize
 from frontend.phonemize import PhoneString, Token, phonemize_batch
 from frontend.report import ReportSpan, join_notes, partition
-from frontend.split import Piece, split
+from frontend.split import Piece, paragraphs, sentences
 from frontend.types import Note, Phones, Word
 from frontend.words import tokens
 from tts.base.errors import DataError, ResourceError, UsageError
@@ -70,8 +70,10 @@ class _Draft:
 
     tokens: list[Token]
     normalized: str
+    language: str
     pause_after: float = 0.0
     paragraph_end: bool = False
+    notes: list[Note] = field(default_factory=list)
 
 
 @dataclass
@@ -119,7 +121,7 @@ class Reading:
         while len(self._clauses) == before and self._analysis is None:
             drafts = list(islice(self._drafts, next(self._sizes, _GROUPS[-1])))
             if drafts:
-                strings = phonemize_batch([(draft.tokens, self.language) for draft in drafts], self._lexicon)
+                strings = phonemize_batch([(draft.tokens, draft.language) for draft in drafts], self._lexicon)
                 clauses, notes = _clauses(self._plan, drafts, strings, self._max_phones)
                 self._clauses += clauses
                 self.notes += tuple(notes)
@@ -148,7 +150,8 @@ def read(
 
     Args:
         text: Any text of at most 1 MiB.
-        language: Tag such as ``de`` or ``en-GB``; ``auto`` detects one for the whole text.
+        language: Tag such as ``de`` or ``en-GB``; ``auto`` detects one for the whole text, and reads a paragraph
+            that is surely in another language in its own, with a note.
         lexicon: A person's own pronunciations (`frontend.lexicon.Lexicon`).
         phonemes: The text is IPA already, words between spaces.
         markup: Obey ``[pause]``, ``[word](/ipa/)``, ``[[ipa]]``, ``[fr]…[/fr]``.
@@ -180,9 +183,11 @@ def analyze_many(
     tags = [language] * len(texts) if isinstance(language, str) else list(language)
     if len(tags) != len(texts):
         raise UsageError(f"{len(tags)} languages for {len(texts)} texts", where="language")
-    plans = [_plan(text, tag, False, MAX_CHARS, f"texts[{i}]") for i, (text, tag) in enumerate(zip(texts, tags, strict=True))]
+    plans = [
+        _plan(text, tag, False, MAX_CHARS, f"texts[{i}]", join) for i, (text, tag) in enumerate(zip(texts, tags, strict=True))
+    ]
     drafts = [_joined(list(plan.drafts)) if join else list(plan.drafts) for plan in plans]
-    clauses = [(draft.tokens, plan.language) for plan, own in zip(plans, drafts, strict=True) for draft in own]
+    clauses = [(draft.tokens, draft.language) for own in drafts for draft in own]
     strings = iter(phonemize_batch(clauses, lexicon))
     limit = np.iinfo(np.int32).max if join else MAX_PHONES
     results = []
@@ -210,9 +215,10 @@ def _check(text: str, where: str) -> None:
         raise DataError("the text is empty", where=where, code="text.empty", fix="Give at least one word.")
 
 
-def _plan(text: str, language: str, markup: bool, max_chars: int, where: str = "<text>") -> _Plan:
+def _plan(text: str, language: str, markup: bool, max_chars: int, where: str = "<text>", join: bool = False) -> _Plan:
     _check(text, where)
     cleaned, notes = clean(text)
+    is_free = language == "auto" and not join
     if language == "auto":
         language = detect.detect(cleaned.chars)
     else:
@@ -223,13 +229,12 @@ def _plan(text: str, language: str, markup: bool, max_chars: int, where: str = "
             notes.append(Note("language", 0, len(text), "lang_mismatch", detail))
     marked = parse(cleaned, text) if markup else Marked(cleaned)
     notes += marked.notes
-    return _Plan(text, language, _drafts(split(marked.text, language, max_chars), language, marked), notes, where)
+    return _Plan(text, language, _drafts(marked, language, is_free, max_chars), notes, where)
 
 
-def _drafts(pieces: list[Piece], language: str, marked: Marked) -> Iterator[_Draft]:
+def _drafts(marked: Marked, language: str, is_free: bool, max_chars: int) -> Iterator[_Draft]:
     last: _Draft | None = None
-    for piece in pieces:
-        draft = _draft(piece, language, marked)
+    for draft in _all_drafts(marked, language, is_free, max_chars):
         if draft.tokens:
             if last:
                 yield last
@@ -239,6 +244,20 @@ def _drafts(pieces: list[Piece], language: str, marked: Marked) -> Iterator[_Dra
             last.paragraph_end |= draft.paragraph_end
     if last:
         yield last
+
+
+def _all_drafts(marked: Marked, language: str, is_free: bool, max_chars: int) -> Iterator[_Draft]:
+    """Paragraph by paragraph; ``is_free``: one that is surely in another language than the text is read in its own."""
+    for text, end in paragraphs(marked.text):
+        tag, notes = language, []
+        if is_free and (other := detect.paragraph(text.chars, language)):
+            tag, probability = other
+            notes = [Note("language", *text.span(0, len(text)), "paragraph", f"read as {tag} ({probability:.0%})")]
+        for piece in sentences(text, end, tag, max_chars):
+            draft = _draft(piece, tag, marked)
+            if draft.tokens:
+                draft.notes, notes = notes, []
+            yield draft
 
 
 def _draft(piece: Piece, language: str, marked: Marked) -> _Draft:
@@ -251,7 +270,7 @@ def _draft(piece: Piece, language: str, marked: Marked) -> _Draft:
             found.append(token if tag == language or token.language else replace(token, language=tag))
     pause = marked.pauses.get(piece.pause_at, 0.0) if piece.pause_at is not None else 0.0
     words = _shown("".join(normalized), found)
-    return _Draft(found if any(not token.mark for token in found) else [], words, pause, piece.paragraph_end)
+    return _Draft(found if any(not token.mark for token in found) else [], words, language, pause, piece.paragraph_end)
 
 
 def _shown(normalized: str, found: list[Token]) -> str:
@@ -264,7 +283,7 @@ def _shown(normalized: str, found: list[Token]) -> str:
 
 def _joined(drafts: list[_Draft]) -> list[_Draft]:
     found = [token for draft in drafts for token in draft.tokens]
-    return [_Draft(found, " ".join(draft.normalized for draft in drafts))] if found else []
+    return [_Draft(found, " ".join(draft.normalized for draft in drafts), drafts[0].language)] if found else []
 
 
 def _plan_phonemes(text: str, language: str, max_phones: int) -> _Plan:
@@ -281,7 +300,7 @@ def _plan_phonemes(text: str, language: str, max_phones: int) -> _Plan:
             found.append(Token(bare, start, start + len(bare), ipa=bare))
         if bare != word and found:
             found.append(Token(word[-1], start + len(bare), at, mark=word[-1]))
-    return _Plan(text, language, [_Draft(found, text)] if found else [], [])
+    return _Plan(text, language, [_Draft(found, text, language)] if found else [], [])
 
 
 def _finish(plan: _Plan, clauses: list[Phones], notes: list[Note]) -> Analysis:
@@ -300,7 +319,7 @@ def _clauses(plan: _Plan, drafts: list[_Draft], strings: list[PhoneString], max_
     for draft, string in zip(drafts, strings, strict=True):
         if any(word.first_phone < word.last_phone for word in string.words):
             clauses += _parts(plan, draft, string, max_phones)
-    return clauses, [note for string in strings for note in string.notes]
+    return clauses, [note for part in (*drafts, *strings) for note in part.notes]
 
 
 def _parts(plan: _Plan, draft: _Draft, string: PhoneString, max_phones: int) -> list[Phones]:
@@ -321,7 +340,7 @@ def _parts(plan: _Plan, draft: _Draft, string: PhoneString, max_phones: int) -> 
         Phones(
             text=plan.text,
             normalized=shown,
-            language=plan.language,
+            language=draft.language,
             ids=string.ids[rows],
             styles=string.styles[rows],
             langs=string.langs[rows],

@@ -10,11 +10,13 @@ import re
 import unicodedata
 from functools import cache, lru_cache
 
+from frontend.everyday import EVERYDAY
 from frontend.languages import languages, resolve
 
 HOME = ("en", "de", "nl", "fr")  # languages of Latin script that the house model was trained on: the likely ones
 CONFIDENT = 0.95  # probability over which the detector may doubt a tag
 ENOUGH_LETTERS = 24  # fewer say too little
+_FEW_LETTERS = 20  # of a text that is in a house language unless it looks nothing like one
 
 # Script (first word of the Unicode name) -> the language that speaks it when the tag does not use it.
 _SPEAKS = {
@@ -84,6 +86,15 @@ def detect(text: str) -> str:
     return resolve(_probabilities(text, tuple(speakers))[0][0]).tag
 
 
+def paragraph(text: str, language: str) -> tuple[str, float] | None:
+    """(tag, its probability) where a paragraph of a text in ``language`` is confidently in another one."""
+    doubted = doubt(text, language)
+    if doubted is None:
+        return None
+    tag = detect(text)  # a script may have several languages
+    return (tag, doubted[1]) if tag != language else None
+
+
 def doubt(text: str, language: str) -> tuple[str, float] | None:
     """(likelier tag, its probability) when the text is confidently in another language than its tag."""
     counts = _script_counts(text)
@@ -137,27 +148,24 @@ def _probabilities(text: str, among: tuple[str, ...]) -> list[tuple[str, float]]
 
     sample = re.sub(r"\s+", " ", text[:2000])
     words = re.findall(r"[^\W\d_]+", sample[:60].lower())
+    is_short = sum(map(len, words)) < _FEW_LETTERS
     scores = {}
     for label, score in _identifier().rank(sample):
         tag = _TO_OURS.get(label, label)
         if tag in among:
             known = float(score) if score > _NO_EVIDENCE else 0.0
-            head_start = _HEAD_START + _EVERYDAY_WORD * sum(word in _EVERYDAY[tag] for word in words) if tag in HOME else 0.0
-            scores.setdefault(tag, known + head_start)
+            if tag in HOME:
+                known += _SHORT_HEAD_START if is_short else _HEAD_START
+                known += _EVERYDAY_WORD * sum(word in EVERYDAY[tag] for word in words)
+                known += _SHORT_EDGE.get(tag, 0.0) if is_short else 0.0
+            scores.setdefault(tag, known)
     tags = sorted(scores, key=lambda tag: (-scores[tag], HOME.index(tag) if tag in HOME else len(HOME)))
     weights = np.exp(np.array([scores[tag] - scores[tags[0]] for tag in tags]) / 2)
     return list(zip(tags, (weights / weights.sum()).tolist(), strict=True))
 
 
-_HEAD_START = 6.0  # nats
-_EVERYDAY_WORD = 3.0  # nats, for each of these among the first words: letters say little of "Ja."
-_EVERYDAY = {
-    tag: frozenset(words.split())
-    for tag, words in {
-        "en": "hello hi yes no bye ok okay stop please thanks what who where when why how the and is you",
-        "de": "hallo ja nein doch bitte danke moin servus tschüss was wer wo wann warum wie und der die das ist",
-        "nl": "nee hoi dank dag doei wat wie waar wanneer waarom hoe en het een de je is niet",
-        "fr": "salut oui non si merci allô quoi qui où quand pourquoi comment et le la les un une est",
-    }.items()
-}
+_HEAD_START = 6.0  # nats, of the house languages
+_SHORT_HEAD_START = 12.0  # the same where letters say little
+_SHORT_EDGE = {"en": 3.0, "de": 1.5}  # there, of the more frequent languages: "Help!" and "Ja!" are good Dutch too
+_EVERYDAY_WORD = 4.0  # for each everyday word among the first words
 _NO_EVIDENCE = -1e30  # below: the detector knows nothing of these letters ("Hi.")

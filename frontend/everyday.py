@@ -35,9 +35,9 @@ _OTHERS = {
     "more much new nice no now off oh ok okay old one only out own page please put read really red right run sad said say see "
     "set sit six so sorry stay stop sun take ten thank thanks they too top try two up us use very wait want was watch well were "
     "will win won word world would wow yes aren couldn didn doesn hasn haven shouldn wasn weren wouldn am",
-    "de": "ach achtung ab bin bitte danke drei du ende fein fort fünf geh gib gut hab haben hallo halt hat hilfe hin ihm ihn ihnen komm los mal "
+    "de": "ach achtung ab bin bitte dank danke drei du ende fein fort fünf geh gib gut hab haben hallo halt hat hilfe hin ihm ihn ihnen komm los mal "
     "mehr mich mir moin morgen na neu neun nie null oh ok okay rad raus recht ruhe sag schau seid servus sieh stopp tag tschüss "
-    "tun tut voll vorsicht wach warm warte weg wird wirklich zwei",
+    "tun tut vielen voll vorsicht wach warm warte weg wird wirklich zwei",
     "nl": "af ben bent dag dank doe doei echt einde ga gaan gauw goed hallo heel help hem hoi ja jou kan kijk kom laat let man mee meer "
     "mij moet nee nooit oh ok oké pas rust stil stop tien toe twee uur vier vijf weg wel wil wordt zal zeg zeker zes ziet één",
     "fr": "ah ai aide allez allô as bas beau bien bon bonjour chut ciel deux dire dis dit dix eh elle eu eux fait feu fin fini fois gare haut "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from frontend.everyday import FUNCTION_WORDS
@@ -97,18 +98,26 @@ def split(text: SpannedText, language: str, max_chars: int) -> list[Piece]:
         language: Tag; chooses the abbreviations.
         max_chars: A sentence over it is cut at clause marks, then at spaces, then between graphemes.
     """
-    pieces: list[Piece] = []
+    return [piece for part, end in paragraphs(text) for piece in sentences(part, end, language, max_chars)]
+
+
+def paragraphs(text: SpannedText) -> Iterator[tuple[SpannedText, SpannedText]]:
+    """The paragraphs of a text, each with what ends it: white space, the mark of a pause, or nothing; one after the other."""
     at = 0
-    for match in [*_PARAGRAPH.finditer(text.chars), None]:
-        end = match.start() if match else len(text)
-        parts = _paragraph(text[at:end], language.split("-")[0], max_chars)
-        pause_at = text.span(*match.span())[0] if match and match.group() == PAUSE else None
-        if parts:
-            parts[-1] = Piece(parts[-1].text, pause_at, match is not None and pause_at is None)
-        elif pause_at is not None:
-            parts = [Piece(text[end:end], pause_at)]
-        pieces += parts
-        at = match.end() if match else end
+    for match in _PARAGRAPH.finditer(text.chars):
+        yield text[at : match.start()], text[match.start() : match.end()]
+        at = match.end()
+    yield text[at:], text[len(text) :]
+
+
+def sentences(text: SpannedText, end: SpannedText, language: str, max_chars: int) -> list[Piece]:
+    """The sentences of one paragraph, as of `split`; ``end`` is what ends it."""
+    pieces = _paragraph(text, language.split("-")[0], max_chars)
+    pause_at = end.span(0, 1)[0] if end.chars == PAUSE else None
+    if pieces:
+        pieces[-1] = Piece(pieces[-1].text, pause_at, len(end) > 0 and pause_at is None)
+    elif pause_at is not None:
+        pieces = [Piece(end[:0], pause_at)]
     return pieces
 
 

@@ -52,6 +52,19 @@ def test_the_language_of_a_sentence_is_found(language):
         ("Bonjour", "fr"),
         ("你好", "cmn"),
         ("123", "en-us"),
+        ("Help!", "en-us"),
+        ("Fire!", "en-us"),
+        ("Run!", "en-us"),
+        ("Well.", "en-us"),
+        ("Error 404", "en-us"),
+        ("Kindergarten is fun.", "en-us"),
+        ("ja ja ja", "de"),
+        ("Hilfe!", "de"),
+        ("Vielen Dank", "de"),
+        ("Kapitel 1", "de"),
+        ("Au secours !", "fr"),
+        ("Buenos días", "es"),
+        ("Dzień dobry", "pl"),
         ("", "en-us"),
     ],
 )
@@ -107,3 +120,16 @@ def test_words_of_a_foreign_script_get_a_language_that_speaks_it():
     number = {language.tag: language.id for language in frontend.languages()}
     assert langs["привет"] == number["ru"] and langs["He"] == number["en-us"]
     assert any(langs[word] == number["cmn"] for word in langs if word[0] in "你好")
+
+
+def test_a_paragraph_surely_in_another_language_is_read_in_its_own_where_none_was_given():
+    english, chinese = SAMPLES["en-us"], SAMPLES["cmn"]
+    text = f"{english} {english}\n\n{SAMPLES['de']} Es war der 3. Mai.\n\n{chinese}{chinese}\n\nBonjour.\n\n{english}"
+    analysis = frontend.analyze(text)
+    assert analysis.language == "en-us"
+    assert [clause.language for clause in analysis.clauses] == ["en-us", "en-us", "de", "de", "cmn", "cmn", "en-us", "en-us"]
+    assert any(clause.normalized == "Es war der dritte Mai." for clause in analysis.clauses)
+    notes = [note for note in analysis.notes if note.reason == "paragraph"]
+    assert [(note.kind, note.detail.split()[2]) for note in notes] == [("language", "de"), ("language", "cmn")]
+    assert text[notes[0].start : notes[0].end].startswith("Das Wetter")
+    assert {clause.language for clause in frontend.analyze(text, "en-us").clauses} == {"en-us"}
