@@ -22,6 +22,7 @@ from tts.base.errors import FileError, InternalError, ResourceError, TtsError, U
 
 COMMANDS = {
     "synth": "Speak text into a file or a pipe.",
+    "clone": "Make a voice file of recordings of a person.",
     "text": "Show how a text will be read: words, phones, spans.",
     "voices": "List the voices.",
     "languages": "List the languages and what the model heard of each.",
