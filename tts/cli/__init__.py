@@ -133,13 +133,13 @@ def _as_tts_error(error: Exception) -> TtsError:
     if isinstance(error, TtsError):
         return error
     if isinstance(error, click.NoSuchOption):
-        near = difflib.get_close_matches(error.option_name, error.possibilities or (), n=1)
+        near = difflib.get_close_matches(error.option_name, error.possibilities or (), n=1, cutoff=0.7)
         path = error.ctx.command_path if error.ctx else "tts"
         return UsageError(
             f"no option {error.option_name!r}.",
             where=path,
             code="usage.option",
-            fix=f"Did you mean {near[0]!r}?" if near else f"See: {path} --help",
+            fix=f"Did you mean {near[0]!r}?" if near else f"See: {path} --help. Text that begins with a dash goes after --",
         )
     if isinstance(error, click.ClickException):
         context = getattr(error, "ctx", None)

@@ -160,7 +160,9 @@ def format_of(path: str | Path, format: str | None = None) -> str:
     if not name and str(path) == "-":
         return "wav"
     if name not in FORMATS:
-        what = f"format {format!r} is not known." if format else f"ending {Path(path).suffix!r} names no audio format."
+        ending = Path(path).suffix
+        what = f"ending {ending!r} names no audio format." if ending else "no ending names the audio format."
+        what = f"format {format!r} is not known." if format else what
         raise UsageError(what, where=path, code="audio.format", fix=f"Use one of: {', '.join(FORMATS)}.")
     return name
 
