@@ -1,1 +1,33 @@
-"""Speech codec and units: quantisers, models, token files. (In the works: nothing here is part of this release.)"""
+"""Speech as codec tokens: ``Codes`` and the token file, written and read without torch. Quantisers and models are to come.
+
+    from codec import Codes
+
+    codes = Codes.load("hello.ptok")
+    print(codes.codes.shape, codes.seconds, codes.kbps)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+_HOMES = {
+    "Block": "codec.tokenfile",
+    "Codes": "codec.codes",
+    "Gap": "codec.tokenfile",
+    "TokenHeader": "codec.tokenheader",
+    "TokenReader": "codec.tokenfile",
+    "TokenWriter": "codec.tokenfile",
+    "drop_books": "codec.tokenfile",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module 'codec' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -109,6 +109,10 @@ class Reading:
             yield self._clauses[at]
             at += 1
 
+    def note(self, kind: str, reason: str, detail: str) -> None:
+        """Add a note on the whole text, before it is read."""
+        self.notes += (Note(kind, 0, len(self.text), reason, detail),)
+
     def analysis(self) -> Analysis:
         """Everything, when the rest is read too."""
         while self._read():

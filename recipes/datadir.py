@@ -150,7 +150,7 @@ def _table(folder: Path, name: str) -> dict[str, str]:
         raise NoInputError(f"the data directory has no {name}.", where=folder, code="file.missing",
                            fix="Run the data stage of the recipe.") from error
     except UnicodeDecodeError as error:
-        raise DataError("is not UTF-8 text.", where=path, pos=error.start, code="encoding.utf8",
+        raise DataError("is not UTF-8 text.", where=path, pos=f"byte {error.start}", code="encoding.utf8",
                         fix="Run: python -m recipes validate") from error
     if lines.pop():
         raise DataError("the last line has no end: the file was cut short.", where=path, code="file.no_final_newline",

@@ -90,7 +90,7 @@ def card(facts: dict, step: int, heard: dict) -> str:
     lines = [
         f"# {name}",
         "",
-        f"A {facts['kind']} model of parlance, trained for {step:,} steps by `python -m recipes`.",
+        f"{'An' if facts['kind'][0] in 'aeiou' else 'A'} {facts['kind']} model of parlance, trained for {step:,} steps by `python -m recipes`.",
         "",
         "Minutes of speech by language: " + ", ".join(f"{k} {v:g}" for k, v in heard["minutes"].items()) + ".",
         "Minutes by corpus: " + ", ".join(f"{k} {v:g}" for k, v in heard["corpora"].items()) + ".",

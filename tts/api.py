@@ -12,7 +12,7 @@ import difflib
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
-from itertools import chain, pairwise
+from itertools import chain, groupby, pairwise
 from numbers import Integral, Real
 from pathlib import Path
 
@@ -174,19 +174,28 @@ class Synthesizer:
         check_range("guidance", 0 if guidance is None else guidance, 0, 10)
         if not isinstance(controls, Controls):
             raise UsageError(f"controls are {controls!r:.80}.", where="controls", fix="Give tts.Controls(rate=1.2, ...).")
+        if not isinstance(language, str):
+            raise UsageError(f"language is {language!r:.80}.", where="language", fix='Give a tag such as "de", or "auto".')
         if isinstance(lexicon, str | Path):
             lexicon = frontend.Lexicon.load(lexicon)
+        if lexicon is not None and not isinstance(lexicon, frontend.Lexicon):
+            raise UsageError(f"lexicon is {lexicon!r:.80}.", where="lexicon", fix="Give a frontend.Lexicon or its file's path.")
         reading = frontend.read(text, language, lexicon=lexicon, phonemes=phonemes)
         self._load()
+        if not (steps is guidance is None) and self._acoustic.kind != "flow":
+            name = "guidance" if steps is None else "steps"
+            raise UsageError(f"{self._acoustic.kind} has no solver.", where=name, code=f"controls.{name}",
+                             fix=f"Leave {name} out, or take a flow model.")  # fmt: skip
+        if reading.language not in self._config["minutes"]:
+            heard = ", ".join(sorted(self._config["minutes"]))
+            reading.note("language", "unheard", f"the model never heard {reading.language}; it knows {heard}")
         if not isinstance(voice, Voice):
             voice = self.voice(voice, reading.language)
         return reading, _Manner(voice, self._voice_tensors(voice), controls, int(seed), steps, guidance)
 
     def voices(self) -> list[VoiceInfo]:
         """The voices of this model, most minutes first within a language."""
-        names = {field for field in VoiceInfo.__dataclass_fields__}
-        found = [Voice.load(path) for path in sorted((self.folder / "voices").glob("*.safetensors"))]
-        rows = [VoiceInfo(**{k: getattr(voice, k) for k in names}) for voice in found]
+        rows = [VoiceInfo.read(path) for path in sorted((self.folder / "voices").glob("*.safetensors"))]
         return sorted(rows, key=lambda row: (row.language, -row.minutes, row.name))
 
     def voice(self, name: str | None, language: str = "en-us") -> Voice:
@@ -270,7 +279,7 @@ class Synthesizer:
         )
         words, phones = timings(clause, phone_plan.durations)
         span = (int(clause.spans[:, 0].min()), int(clause.spans[:, 1].max()))
-        whole = Span(clause.normalized.strip(), 0.0, frames_to_seconds(len(f0)), span)
+        whole = Span(as_written(clause, span), 0.0, frames_to_seconds(len(f0)), span, clause.normalized.strip())
         chunk = Speech(
             samples=np.zeros(0, dtype=np.float32),
             text=source.text,
@@ -287,7 +296,7 @@ class Synthesizer:
         done, total = 0, len(f0) * HOP_LENGTH
         for wav in self._vocoder.stream(mel.numpy(), f0.numpy(), seed=manner.seed, stream=("vocoder", i)):
             fade_in, done = done == 0, done + len(wav)
-            yield replace(chunk, samples=np.clip(faded(wav, fade_in, done == total), -1.0, 1.0))
+            yield replace(chunk, samples=limited(faded(wav, fade_in, done == total)))
             chunk = replace(chunk, words=(), phones=(), chunks=(), prosody=())
         silence = round(pause * SAMPLE_RATE)
         for start in range(0, silence, MAX_SILENCE):
@@ -316,27 +325,35 @@ def faded(wav: np.ndarray, fade_in: bool, fade_out: bool) -> np.ndarray:
     return wav
 
 
+def limited(wav: np.ndarray) -> np.ndarray:
+    """Peaks above 0.9 bent towards 1, sample by sample: loud speech saturates softly instead of clipping."""
+    over = np.maximum(np.abs(wav) - 0.9, 0)
+    return np.where(over > 0, np.sign(wav) * (0.9 + 0.1 * np.tanh(over / 0.1)), wav).astype(np.float32)
+
+
 def timings(clause, durations: np.ndarray) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
     """Times of words and phones (pauses without frames left out) from frame counts."""
     from frontend.inventory import id_to_symbol
 
-    ends = np.concatenate([[0], np.cumsum(durations)])
+    ends = [frames_to_seconds(end) for end in [0, *np.cumsum(durations).tolist()]]
     phones = tuple(
-        Span(id_to_symbol(int(clause.ids[n])), frames_to_seconds(ends[n]), frames_to_seconds(ends[n + 1]), _pair(clause.spans[n]))
+        Span(id_to_symbol(int(clause.ids[n])), ends[n], ends[n + 1], _pair(clause.spans[n]))
         for n in range(len(clause.ids))
         if durations[n] > 0
     )
-    words = tuple(
-        Span(
-            word.text,
-            frames_to_seconds(ends[word.first_phone]),
-            frames_to_seconds(ends[word.last_phone]),
-            (word.start, word.end),
-        )
-        for word in clause.words
-        if word.last_phone > word.first_phone
-    )
-    return words, phones
+    words = []
+    for source, group in groupby(clause.words, key=lambda word: (word.start, word.end)):  # "$3" is two spoken words
+        said = list(group)
+        first, last = said[0].first_phone, said[-1].last_phone
+        if last > first:
+            spoken = " ".join(word.text for word in said)
+            words.append(Span(as_written(clause, source), ends[first], ends[last], source, spoken))
+    return tuple(words), phones
+
+
+def as_written(clause, span: tuple[int, int]) -> str:
+    """A stretch of the raw text on one line."""
+    return " ".join(clause.text[slice(*span)].split())
 
 
 def _pair(span) -> tuple[int, int]:

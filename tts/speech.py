@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from html import escape
+from unicodedata import east_asian_width
 
 import numpy as np
 
 from tts.base.errors import DataError
 from vocoder.audio.frames import SAMPLE_RATE
 
+LINE = 42  # columns of a subtitle's line; a cue has two
+
 
 @dataclass(frozen=True)
 class Span:
     """A stretch of sound and what it says."""
 
-    label: str
+    label: str  # words and clauses: as written in the text; phones: the IPA symbol
     start: float  # seconds
     end: float
     source: tuple[int, int] | None = None  # code points of the raw text, half open
+    spoken: str = ""  # words and clauses: as read aloud, "three dollars" for "$3"
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +59,7 @@ class Speech:
         write_audio(path, self.samples, self.sample_rate, format, bitrate, force)
 
     def to_srt(self, level: str = "chunk") -> str:
-        """SubRip subtitles, one a clause (or a word: ``level="word"``)."""
+        """SubRip subtitles: clauses in cues of at most two lines, or one cue a word (``level="word"``)."""
         blocks = [
             f"{i}\n{_clock(s.start, ',')} --> {_clock(s.end, ',')}\n{s.label}\n"
             for i, s in enumerate(self._level(level), start=1)
@@ -63,7 +67,7 @@ class Speech:
         return "\n".join(blocks)
 
     def to_vtt(self, level: str = "chunk") -> str:
-        """WebVTT subtitles."""
+        """WebVTT subtitles, as :meth:`to_srt`."""
         blocks = [
             f"{_clock(s.start, '.')} --> {_clock(s.end, '.')}\n{escape(s.label, quote=False)}\n" for s in self._level(level)
         ]
@@ -74,7 +78,9 @@ class Speech:
 
         def rows(spans):
             return [
-                {"label": s.label, "start": round(s.start, 4), "end": round(s.end, 4), "source": s.source} for s in spans
+                {"label": s.label, "start": round(s.start, 4), "end": round(s.end, 4), "source": s.source}
+                | ({"spoken": s.spoken} if s.spoken else {})
+                for s in spans
             ]
 
         return {
@@ -102,7 +108,23 @@ class Speech:
     def _level(self, level: str) -> tuple[Span, ...]:
         if level not in ("chunk", "word"):
             raise DataError(f"subtitles come by 'chunk' or by 'word', not by {level!r}.", where="level")
-        return self.chunks if level == "chunk" else self.words
+        return self.words if level == "word" else tuple(cue for chunk in self.chunks for cue in self._cues(chunk))
+
+    def _cues(self, chunk: Span) -> list[Span]:
+        """A clause in cues of about equal length that fit two lines; cut before words, whose times are known."""
+        words = [word for word in self.words if word.source and chunk.start <= word.start < chunk.end]
+        wanted = -(-_width(chunk.label) // (2 * LINE))
+        cuts, size = [], _width(chunk.label) / max(1, wanted)
+        for word in words[1:]:
+            if _width(self.text[chunk.source[0] : word.source[0]]) >= size * (len(cuts) + 1) and len(cuts) + 1 < wanted:
+                cuts.append(word)
+        starts = [(chunk.source[0], chunk.start)] + [(word.source[0], word.start) for word in cuts] if wanted > 1 else []
+        if len(starts) < 2:
+            return [replace(chunk, label=_lines(chunk.label))]
+        ends = [*starts[1:], (chunk.source[1], chunk.end)]
+        return [
+            Span(_lines(self.text[a:b]), start, end, (a, b)) for (a, start), (b, end) in zip(starts, ends, strict=True)
+        ]
 
 
 class Account:
@@ -138,6 +160,21 @@ def join(chunks: Iterable[Speech]) -> Speech:
         samples.append(account.add(chunk))
         prosody += chunk.prosody
     return replace(account.speech(), samples=np.concatenate(samples), prosody=tuple(prosody), length=None)
+
+
+def _width(text: str) -> int:
+    """Columns on a screen: Chinese characters take two."""
+    return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def _lines(text: str) -> str:
+    """One line, or two of about equal width, cut at a space (at any character in scripts without them)."""
+    text = " ".join(text.split())
+    if _width(text) <= LINE:
+        return text
+    places = [i for i, char in enumerate(text) if char == " "] or list(range(1, len(text)))
+    cut = min(places, key=lambda i: abs(_width(text[:i]) - _width(text) / 2))
+    return f"{text[:cut].rstrip()}\n{text[cut:].lstrip()}"
 
 
 def _clock(seconds: float, comma: str) -> str:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -44,9 +45,10 @@ class Voice:
         """A voice from one or several recordings.
 
         Args:
-            paths: Audio file or files of one person; 3 to 15 seconds serve best.
+            paths: Recording or recordings of one person: files, their bytes, or (samples, sample rate); 3 to 15 seconds serve
+                best.
             consent: Who agreed, how and when; a sentence or a dict. Required: a voice is personal data.
-            name: Name of the voice; the first file's name when None.
+            name: Name of the voice; after the first file when None.
             language: Tag of the language spoken, if known.
 
         Raises:
@@ -56,11 +58,12 @@ class Voice:
         from vocoder.audio.io import check_speech, read_audio
         from vocoder.audio.mel import log_mel
 
-        paths = [paths] if isinstance(paths, str | Path) else list(paths)
+        several = isinstance(paths, list | tuple) and not (len(paths) == 2 and isinstance(paths[1], Real))
+        paths = list(paths) if several else [paths]
         if not consent or (isinstance(consent, str) and not consent.strip()):
             raise NotPermittedError(
                 "cloning a voice needs the consent of the person who speaks.",
-                where=paths[0] if paths else None,
+                where=_name_of(paths[0]) if paths else None,
                 fix='Say who agreed, how and when: consent="Jane Doe; in writing; 2026-11-01".',
                 code="consent.missing",
             )
@@ -69,14 +72,14 @@ class Voice:
         digest, mels = hashlib.sha256(), []
         for path in paths:
             wav = read_audio(path, max_seconds=LIMITS.voice_seconds)
-            check_speech(wav, SAMPLE_RATE, LIMITS.voice_min_seconds, str(path))
+            check_speech(wav, SAMPLE_RATE, LIMITS.voice_min_seconds, _name_of(path))
             wav = to_level(trim_silence(wav))
             digest.update(wav.tobytes())
             mels.append(log_mel(wav))
         mel = np.concatenate(mels)
         start = max(0, (len(mel) - LONGEST_REFERENCE) // 2)
         record = {"kind": "asserted", "statement": consent} if isinstance(consent, str) else dict(consent)
-        stem = re.sub(r"[^a-z0-9_-]+", "-", Path(paths[0]).stem.lower()).strip("-_") or "voice"
+        stem = re.sub(r"[^a-z0-9_-]+", "-", Path(_name_of(paths[0])).stem.lower()).strip("-_") or "voice"
         return cls(
             name=name or stem[:64],
             reference=mel[start : start + LONGEST_REFERENCE].astype(np.float16).astype(np.float32),  # as a file keeps it
@@ -109,21 +112,15 @@ class Voice:
         from vocoder.nn.checkpoint import read_tensors
 
         metadata, tensors = read_tensors(path, LIMITS.voice_file_bytes)
-        try:
-            facts = strict_json.loads(metadata["parlance_voice"])
-            reference = tensors["reference"].float().numpy()
-            known = {k: facts[k] for k in _FACTS}
-        except (KeyError, TypeError, DataError) as error:
-            raise ModelError("this is not a voice file.", where=path, code="voice.format") from error
-        if facts.get("format") != 1:
-            raise ModelError(f"voice format {facts.get('format')!r} is newer than this parlance.", where=path, fix="Upgrade.")
+        known = _facts(metadata, path)
+        if "reference" not in tensors:
+            raise ModelError("this is not a voice file.", where=path, code="voice.format")
+        reference = tensors["reference"].float().numpy()
         if reference.ndim != 2 or reference.shape[1] != N_MELS or len(reference) == 0:
             raise ModelError(f"the reference has shape {reference.shape}, not [T, 100].", where=path, code="voice.format")
         style = tensors["style"].float().numpy() if "style" in tensors else None
-        wrong = [k for k, kinds in _FACTS.items() if not isinstance(known[k], kinds)]
-        if wrong or not _NAME.fullmatch(known["name"]) or (style is not None and style.ndim != 1):
-            fault = wrong[0] if wrong else "name or style"
-            raise ModelError(f"the voice's {fault} is malformed.", where=path, code="voice.format")
+        if style is not None and style.ndim != 1:
+            raise ModelError("the voice's style is malformed.", where=path, code="voice.format")
         return cls(reference=reference, style=style, **known)
 
 
@@ -140,6 +137,21 @@ _FACTS = {
 }
 
 
+def _facts(metadata: dict[str, str], path) -> dict:
+    """What a voice file says of itself, checked."""
+    try:
+        facts = strict_json.loads(metadata["parlance_voice"])
+        known = {k: facts[k] for k in _FACTS}
+    except (KeyError, TypeError, DataError) as error:
+        raise ModelError("this is not a voice file.", where=path, code="voice.format") from error
+    if facts.get("format") != 1:
+        raise ModelError(f"voice format {facts.get('format')!r} is newer than this parlance.", where=path, fix="Upgrade.")
+    wrong = [k for k, kinds in _FACTS.items() if not isinstance(known[k], kinds)]
+    if wrong or not _NAME.fullmatch(known["name"]):
+        raise ModelError(f"the voice's {wrong[0] if wrong else 'name'} is malformed.", where=path, code="voice.format")
+    return known
+
+
 @dataclass(frozen=True)
 class VoiceInfo:
     """A row of ``tts voices``."""
@@ -150,6 +162,18 @@ class VoiceInfo:
     corpus: str
     licence: str
     minutes: float
+
+    @classmethod
+    def read(cls, path) -> VoiceInfo:
+        """Of a voice file, from its header alone; errors as :meth:`Voice.load`."""
+        from vocoder.nn.checkpoint import read_metadata
+
+        facts = _facts(read_metadata(path), path)
+        return cls(**{name: facts[name] for name in cls.__dataclass_fields__})
+
+
+def _name_of(source) -> str:
+    return str(source) if isinstance(source, str | Path) else getattr(source, "name", "<audio>")
 
 
 def trim_silence(wav: np.ndarray, keep_seconds: float = 0.1, below_db: float = 40.0) -> np.ndarray:

@@ -92,7 +92,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise NoInputError("is missing.", where=path, code="corpus.missing",
                            fix="Give the folder of the corpus with --root.") from error
     except UnicodeDecodeError as error:
-        raise DataError("is not UTF-8 text.", where=path, pos=error.start, code="corpus.utf8") from error
+        raise DataError("is not UTF-8 text.", where=path, pos=f"byte {error.start}", code="corpus.utf8") from error
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             yield number, line.removesuffix("\r")

@@ -110,6 +110,7 @@ def test_everything_imported_is_declared():
     [
         "import tts",
         "import frontend",
+        "import codec; codec.Codes, codec.TokenReader",
         "import tts.registry, tts.doctor",
         "import tts.cli; tts.cli.run(['--help'])",
         "import tts.cli; tts.cli.run(['synth', '--help'])",

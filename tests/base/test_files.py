@@ -173,7 +173,7 @@ def test_text_is_strict_utf8(tmp_path):
     path.write_bytes(b"abc\xe9")
     with pytest.raises(DataError) as caught:
         read_text(path)
-    assert caught.value.pos == 3 and "0xe9" in str(caught.value)
+    assert caught.value.pos == "byte 3" and "0xe9" in str(caught.value)
     with pytest.raises(ResourceError):
         read_text(path, limit=2)
     for missing in (tmp_path, tmp_path / "none", "a\0b"):

@@ -70,6 +70,8 @@ def test_text_shows_spans_words_and_phones(tts):
     assert "˨˩˦" in tts("text", "我", "--show", "phones", "-l", "zh").out.decode()
     assert tts("text", "Hello", "--json").json["clauses"][0]["words"][0]["start"] == 0
     assert tts("text", "Hello", "--show", "normalized").out == b"Hello\n"
+    assert tts("text", "--show", "normalized", stdin=b"Hello").out == tts("text", "-", "--show", "normalized", stdin=b"Hello").out
+    assert tts("text", "--show", "normalized", stdin=b"Hello").out == b"Hello\n"
     for arguments, code in (
         (["text"], 2),
         (["text", ""], 65),

@@ -19,7 +19,7 @@ def quiet_folder():
 def test_words_to_a_file_with_one_line_on_stderr(hum, tts):
     done = tts("synth", "Hello", "there.", "-o", "a.wav", "-v", "kathleen", "--seed", 3)
     assert done.code == 0 and done.out == b"" and quiet_folder() == ["a.wav"]
-    assert done.err == "a.wav: 0.20 s, en-us, voice kathleen, seed 3, RTF 0.10\n"
+    assert done.err == "a.wav: 0.20 s, en-us, voice kathleen, seed 3\n"
     assert np.abs(read_audio("a.wav") - 0.1 * normal(3, "Hello there.", 4800)).max() < 1e-4
 
 

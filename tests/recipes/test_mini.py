@@ -151,3 +151,12 @@ def test_configurations_have_a_base_overrides_and_no_unknown_names(tmp_path):
     (tmp_path / "bad.yaml").write_text("task: {budget: [1\n")
     with pytest.raises(DataError, match=r"bad.yaml:2:1: is not YAML"):
         config.read(tmp_path / "bad.yaml", [], ("task",))
+
+
+def test_a_packed_corpus_stands_for_the_stages_before_training(tmp_path):
+    done = call(ROOT / "egs" / "house" / "tts1", "--dry-run", "--pack", "c.pack", "--data", str(tmp_path / "none"), "--ngpu", "1")
+    assert done.returncode == 0
+    assert re.findall(r"-m recipes (\S+)", done.stderr) == ["train-vocoder", "train-acoustic", "export", "export"]
+    assert done.stderr.count("--pack c.pack") == 2
+    done = call(ROOT / "egs" / "house" / "tts1", "--dry-run", "--ngpu", "4")
+    assert done.returncode == 2 and "one GPU" in done.stderr

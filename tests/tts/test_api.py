@@ -230,3 +230,36 @@ def test_a_long_text_is_spoken_before_it_is_read_to_the_end(fs2, monkeypatch):
     chunks = [(chunk, sum(asked)) for chunk in stream]
     assert chunks[0][1] <= 2 and chunks[-1][1] == 31
     assert [note.reason for note in chunks[-1][0].notes] == ["control"]
+
+
+def test_words_are_labelled_as_written_and_say_how_they_are_read(fs2):
+    speech = fs2.synth("Dr. Hill paid $3.", language="en")
+    assert [(word.label, word.spoken) for word in speech.words] == [
+        ("Dr.", "doctor"), ("Hill", "Hill"), ("paid", "paid"), ("$3", "three dollars")]  # fmt: skip
+    assert [chunk.label for chunk in speech.chunks] == ["Dr. Hill paid $3."]
+    assert all(type(time) is float for span in speech.words + speech.phones for time in (span.start, span.end))
+
+
+def test_energy_is_a_gain_in_decibels(fs2):
+    def rms(**controls):
+        samples = fs2.synth("Good morning, dear friends.", language="en", controls=Controls(**controls)).samples
+        return 20 * np.log10(np.sqrt(np.mean(np.square(samples))))
+
+    assert rms(energy_db=-6) - rms() == pytest.approx(-6, abs=0.1)
+    assert rms(energy_db=-12) - rms(energy_db=-3) == pytest.approx(-9, abs=0.1)
+
+
+def test_solver_settings_are_refused_where_there_is_no_solver(fs2):
+    with pytest.raises(UsageError, match="fs2 has no solver"):
+        fs2.synth("Hello.", language="en", steps=4)
+
+
+def test_a_language_that_was_never_heard_is_noted(fs2):
+    assert [note.reason for note in fs2.synth("Hola.", language="es").notes] == ["unheard"]
+    assert not [note for note in fs2.synth("Hello.", language="en").notes if note.reason == "unheard"]
+
+
+@pytest.mark.parametrize("request_", [{"language": None}, {"language": 3}, {"lexicon": {"a": "b"}}, {"controls": {"rate": 2}}])
+def test_arguments_of_another_type_are_usage_errors(fs2, request_):
+    with pytest.raises(UsageError):
+        fs2.synth("Hello.", **{"language": "en", **request_})

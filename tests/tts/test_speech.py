@@ -50,3 +50,19 @@ def test_it_is_saved_by_its_ending(whole, tmp_path):
     for name in ("a.wav", "a.flac"):
         whole.save(tmp_path / name)
         assert np.abs(read_audio(tmp_path / name) - whole.samples).max() < 1e-4
+
+
+def test_subtitles_show_what_is_written_in_cues_of_two_lines():
+    text = "Ms. Hill paid $3.50 " + "and walked along the river " * 6 + "home."
+    ends = [i for i, char in enumerate(text + " ") if char == " "]
+    starts = [0, *(end + 1 for end in ends[:-1])]
+    words = tuple(Span(text[a:b], 0.5 * i, 0.5 * i + 0.5, (a, b)) for i, (a, b) in enumerate(zip(starts, ends, strict=True)))
+    seconds = 0.5 * len(words)
+    speech = Speech(np.zeros(int(seconds * 24000), np.float32), text, "en-us", "x", 0, words=words,
+                    chunks=(Span(text, 0.0, seconds, (0, len(text)), "miz hill paid three dollars"),))  # fmt: skip
+    cues = [block.splitlines() for block in speech.to_srt().split("\n\n")]
+    assert len(cues) == 3 and all(len(cue) <= 4 and max(map(len, cue[2:])) <= 50 for cue in cues)
+    assert " ".join(" ".join(cue[2:]) for cue in cues) == text
+    times = [cue[1].split(" --> ") for cue in cues]
+    assert times[0][0] == "00:00:00,000" and all(a[1] == b[0] for a, b in zip(times, times[1:], strict=False))
+    assert len(speech.to_srt("word").split("\n\n")) == len(words)

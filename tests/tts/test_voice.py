@@ -114,7 +114,7 @@ BAD = {
     "the future": (json.dumps(FACTS | {"format": 2}), REFERENCE, "newer than this parlance.*Upgrade"),
     "80 bands": (json.dumps(FACTS), {"reference": torch.zeros(5, 80)}, r"shape \(5, 80\), not \[T, 100\]"),
     "one row": (json.dumps(FACTS), {"reference": torch.zeros(100)}, "the reference has shape"),
-    "a path as name": (json.dumps(FACTS | {"name": "../../etc"}), REFERENCE, "name or style is malformed"),
+    "a path as name": (json.dumps(FACTS | {"name": "../../etc"}), REFERENCE, "name is malformed"),
     "a number as name": (json.dumps(FACTS | {"name": 5}), REFERENCE, "voice's name is malformed"),
     "words as minutes": (json.dumps(FACTS | {"minutes": "many"}), REFERENCE, "minutes is malformed"),
     "a list as consent": (json.dumps(FACTS | {"consent": []}), REFERENCE, "consent is malformed"),

@@ -127,7 +127,7 @@ def read_text(path: str | Path, limit: int = LIMITS.text_bytes) -> str:
         raise DataError(
             f"is not UTF-8 text (byte 0x{data[error.start]:02x}).",
             where=where,
-            pos=error.start,
+            pos=f"byte {error.start}",
             code="text.utf8",
             fix="Convert it first: iconv -f LATIN1 -t UTF-8",
         ) from error

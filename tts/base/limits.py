@@ -33,6 +33,9 @@ class Limits:
     model_rank: int = _limit(6, "dimensions", "rank of a tensor", "vocoder.nn.checkpoint")
     weight_magnitude: float = _limit(1e4, "", "largest absolute weight", "vocoder.nn.checkpoint")
     voice_file_bytes: int = _limit(4 * MIB, "bytes", "a saved voice", "tts.voice")
+    token_metadata_bytes: int = _limit(32 * 1024, "bytes", "metadata of a token file, JSON", "codec.tokenfile")
+    token_books: int = _limit(32, "books", "codebooks of a token file", "codec.tokenfile")
+    token_frames: int = _limit(2_000_000, "frames", "codes in memory, blocks of a salvage; streams have no limit", "codec.codes")
 
     def rows(self) -> list[dict]:
         """One dict a limit: name, value, unit, meaning, enforced (the module that checks it)."""

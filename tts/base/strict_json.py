@@ -31,7 +31,7 @@ def loads(data: bytes | str, where: str = "<json>"):
         try:
             data = data.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise DataError("not valid UTF-8.", where=where, pos=error.start, code="json.utf8") from error
+            raise DataError("not valid UTF-8.", where=where, pos=f"byte {error.start}", code="json.utf8") from error
     _check_depth(data, where)
 
     def unique(pairs):

@@ -22,6 +22,7 @@ from tts.base.errors import FileError, InternalError, ResourceError, TtsError, U
 
 COMMANDS = {
     "synth": "Speak text into a file or a pipe.",
+    "clone": "Make a voice file of recordings of a person.",
     "text": "Show how a text will be read: words, phones, spans.",
     "voices": "List the voices.",
     "languages": "List the languages and what the model heard of each.",
@@ -132,13 +133,13 @@ def _as_tts_error(error: Exception) -> TtsError:
     if isinstance(error, TtsError):
         return error
     if isinstance(error, click.NoSuchOption):
-        near = difflib.get_close_matches(error.option_name, error.possibilities or (), n=1)
+        near = difflib.get_close_matches(error.option_name, error.possibilities or (), n=1, cutoff=0.7)
         path = error.ctx.command_path if error.ctx else "tts"
         return UsageError(
             f"no option {error.option_name!r}.",
             where=path,
             code="usage.option",
-            fix=f"Did you mean {near[0]!r}?" if near else f"See: {path} --help",
+            fix=f"Did you mean {near[0]!r}?" if near else f"See: {path} --help. Text that begins with a dash goes after --",
         )
     if isinstance(error, click.ClickException):
         context = getattr(error, "ctx", None)

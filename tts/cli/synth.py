@@ -12,10 +12,11 @@ import click
 from tts.base import files, strict_json
 from tts.base.errors import FileError, NotPermittedError, UsageError
 from tts.cli import values
+from tts.cli.source import given_text
 
-_AUDIO = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff")
+_AUDIO = (".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aif", ".aiff")
 _TIMING_KEYS = ("text", "sample_rate", "duration", "words", "phones", "chunks")
-_EXAMPLES = """no text. Try one of:
+_EXAMPLES = """\
   tts synth "Hello there." -o hello.wav
   tts synth -i chapter.txt -o chapter.mp3
   echo "Hello there." | tts synth -o - | aplay"""
@@ -90,7 +91,7 @@ def command(
         {"--output": output, "--timings": timings, "--subtitles": subtitles, "--json": "-" if as_json else None}, force
     )
     subtitle_form = _subtitle_form(subtitles)
-    spoken = _text(text, inputs)
+    spoken = given_text(text, inputs, "tts synth", _EXAMPLES)
     who = _voice(voice, consent)
 
     from tts.api import Controls, Synthesizer
@@ -107,7 +108,7 @@ def command(
         steps=steps,
         guidance=guidance,
     )
-    account = Account(("words", "phones", "chunks") if timings or as_json else ("chunks",) if subtitles else ())
+    account = Account(("words", "phones", "chunks") if timings or as_json else ("words", "chunks") if subtitles else ())
     rate_hz = rate_hz or SAMPLE_RATE
     with _progress(len(spoken), quiet) as told:
         samples = (account.add(told(chunk)) for chunk in chunks)
@@ -121,7 +122,8 @@ def command(
         document = strict_json.dumps({key: result[key] for key in _TIMING_KEYS}) + "\n"
         click.echo(document, nl=False) if timings == "-" else files.atomic_write(timings, document, force)
     if as_json:
-        click.echo(strict_json.dumps({"output": output, **result}, indent=None))
+        consent = {"consent": who.consent} if who is not None and not isinstance(who, str) else {}
+        click.echo(strict_json.dumps({"output": output, **result, **consent}, indent=None))
     if not quiet:
         _report(speech, output)
 
@@ -201,26 +203,11 @@ def _subtitle_form(subtitles: str | None) -> str | None:
     return form
 
 
-def _text(words: tuple[str, ...], inputs: tuple[str, ...]) -> str:
-    if words and inputs:
-        raise UsageError(
-            "text is given both as words and with --input.", where="tts synth", code="usage.text", fix="Give one of them."
-        )
-    if words == ("-",):
-        inputs, words = ("-",), ()
-    if words:
-        return " ".join(words)
-    if not inputs:
-        if sys.stdin is None or sys.stdin.isatty():
-            raise UsageError(_EXAMPLES, where="tts synth", code="usage.no_text")
-        inputs = ("-",)
-    return "\n\n".join(files.read_text(path) for path in inputs)
-
-
 def _voice(voice: str | None, consent: str | None):
     """A name as it is; a path as a Voice: a recording with consent, or a saved one."""
     suffix = Path(voice).suffix.lower() if voice else ""
-    if voice is None or (suffix not in (*_AUDIO, ".safetensors") and "/" not in voice):
+    is_file = voice and (suffix in (*_AUDIO, ".safetensors") or "/" in voice or Path(voice).is_file())
+    if not is_file:
         if consent is not None:
             raise UsageError("--consent belongs to a recording given with --voice.", where="--consent", code="usage.consent")
         return voice
@@ -229,7 +216,7 @@ def _voice(voice: str | None, consent: str | None):
             "cloning a voice needs the consent of the person who speaks.",
             where=voice,
             code="consent.missing",
-            fix='Pass --consent "who; how they agreed; when", or use a saved voice (FILE.safetensors), '
+            fix='Pass --consent "who; how they agreed; when", or use a saved voice (tts clone makes one), '
             "which carries its consent, or a house voice (tts voices).",
         )
     from tts.voice import Voice
@@ -239,7 +226,8 @@ def _voice(voice: str | None, consent: str | None):
 
 def _report(speech, output: str) -> None:
     _say_notes(speech.notes)
-    pace = f", RTF {speech.metrics['rtf']:.2f}" if "rtf" in speech.metrics else ""
+    long_enough = speech.duration >= 3  # below, it would be the pace of warming up
+    pace = f", RTF {speech.metrics['rtf']:.2f}" if long_enough and "rtf" in speech.metrics else ""
     name = "stdout" if output == "-" else output
     click.echo(f"{name}: {speech.duration:.2f} s, {speech.language}, voice {speech.voice}, seed {speech.seed}{pace}", err=True)
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import click
 
-from tts.base import files, strict_json
-from tts.base.errors import UsageError
+from tts.base import strict_json
 from tts.cli import values
+from tts.cli.source import given_text
 from tts.cli.table import table
 
+_EXAMPLES = """\
+  tts text "Dr. Meyer zahlt 3,50 €." -l de
+  tts text -i chapter.txt --show normalized"""
 _ACCENTS = {"stress": ("", "ˈ", "ˌ"), "tone": ("", "˥", "˧˥", "˨˩˦", "˥˩", "˧", "", "")}
 
 
 @click.command(epilog="Example:  tts text 'Dr. Meyer zahlt 3,50 €.' -l de --show spans")
 @click.argument("text", nargs=-1, type=values.WORDS)
-@click.option("-i", "--input", "input_", metavar="FILE", help="Text file (UTF-8), - for stdin.")
+@click.option("-i", "--input", "inputs", multiple=True, metavar="FILE", help="Text file (UTF-8), - for stdin; may be repeated.")
 @click.option("-l", "--language", default="auto", show_default=True, metavar="TAG", help="Language of the text.")
 @click.option(
     "--show",
@@ -26,13 +29,11 @@ _ACCENTS = {"stress": ("", "ˈ", "ˌ"), "tone": ("", "˥", "˧˥", "˨˩˦", "˥
 @click.option("--lexicon", metavar="FILE", help="TSV of word and IPA.")
 @click.option("--phonemes", is_flag=True, help="The text is IPA.")
 @click.option("--json", "as_json", is_flag=True, help="The same as --show json.")
-def command(text, input_, language, show, lexicon, phonemes, as_json):
-    """Show how TEXT will be read: words, phones and where in the text they come from."""
-    if bool(text) == bool(input_):
-        raise UsageError("give the text as words, or a file with --input.", where="tts text", code="usage.text")
+def command(text, inputs, language, show, lexicon, phonemes, as_json):
+    """Show how TEXT, or the text of a file or of stdin, will be read: words, phones and where in the text they come from."""
+    raw = given_text(text, inputs, "tts text", _EXAMPLES)
     from frontend import Lexicon, analyze
 
-    raw = files.read_text(input_) if input_ else " ".join(text)
     analysis = analyze(raw, language, lexicon=Lexicon.load(lexicon) if lexicon else None, phonemes=phonemes)
     if as_json or show == "json":
         click.echo(strict_json.dumps(analysis.to_dict()))
@@ -44,6 +45,7 @@ def command(text, input_, language, show, lexicon, phonemes, as_json):
         if language == "auto":
             click.echo(f"language: {analysis.language}", err=True)
         click.echo(table(["span", "text", "spoken as", "phones", "note"], _rows(analysis)))
+        click.echo(f"language: {analysis.language}", err=True)
 
 
 def spell(clause, word) -> str:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from tts.base.errors import ModelError
 from tts.base.rng import normal
-from tts.models.fs2 import Fs2, Fs2Config, to_hz
+from tts.models.fs2 import Fs2, Fs2Config
 from tts.models.variance import PhonePlan, VarianceAdaptor, VoiceTensors, band_mask
 from vocoder.audio.frames import N_MELS
 from vocoder.nn.attention import CrossAttention
@@ -124,13 +124,11 @@ class Flow(nn.Module):
     @torch.inference_mode()
     def infer(self, phones, voice: VoiceTensors, plan: PhonePlan, *, steps=None, guidance=None, noise=(0, 0)):
         """Mel [T, 100] and F0 [T] (Hz, 0 = unvoiced) of one clause; ``noise`` = (seed, clause) decides all chance."""
-        conditions, pitch, cond, tokens = self.variance.planned_conditions(phones, voice, plan)
-        mask = torch.ones(conditions.shape[:2], dtype=torch.bool)
-        mel, f0, voiced = self.prior.decode(conditions, mask, cond, tokens)
+        mel, f0, gain, (conditions, mask, cond, tokens, _) = self.prior.predict(phones, voice, plan)
         seed, clause = noise
         x = torch.from_numpy(normal(seed, ("flow", clause), (1, mask.shape[1], N_MELS))) * self.config.temperature
         x = self.solve(x, (conditions, normalised(mel), mask, cond, tokens), steps or self.config.steps, guidance)
-        return (mel + x * RESIDUAL_SCALE)[0], to_hz(pitch + f0, voiced > 0)[0]
+        return (mel + x * RESIDUAL_SCALE)[0] + gain, f0
 
     def solve(self, x: Tensor, given: tuple, steps: int, guidance: float | None = None, solver: str | None = None) -> Tensor:
         """Integrate from noise x [B, T, 100] at t = 0 to t = 1 in equal steps."""

@@ -7,8 +7,9 @@ frame, because the vocoder is driven by it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -85,10 +86,27 @@ class Fs2(nn.Module):
     @torch.inference_mode()
     def infer(self, phones, voice: VoiceTensors, plan: PhonePlan, *, steps=None, guidance=None, noise=None):
         """Mel [T, 100] and F0 [T] (Hz, 0 = unvoiced) of one clause; steps, guidance and noise have no meaning here."""
+        mel, f0, gain, _ = self.predict(phones, voice, plan)
+        return mel[0] + gain, f0
+
+    def predict(self, phones, voice: VoiceTensors, plan: PhonePlan):
+        """A clause as planned: mel [1, T, 100] before its gain, F0 [T] in Hz, the gain, and the decoder's inputs.
+
+        Loudness as a whole is a gain (natural log of amplitude), exact; what differs between phones is prosody. A pitch
+        moved far from the voice's own is voiced where the voice would be at its own.
+        """
+        natural = self.variance.plan(phones, voice)
+        gain = float(np.mean(plan.energy - natural.energy))
+        given = self.given(phones, voice, replace(plan, energy=plan.energy - gain))
+        mel, residual, voiced = self.decode(*given[:4])
+        if abs(np.log2(plan.pitch / natural.pitch)).mean() * 12 > 3:  # semitones
+            voiced = self.decode(*self.given(phones, voice, replace(plan, pitch=natural.pitch))[:4])[2]
+        return mel, to_hz(given[4] + residual, voiced > 0)[0], gain, given
+
+    def given(self, phones, voice: VoiceTensors, plan: PhonePlan) -> tuple:
+        """Arguments of :meth:`decode` for a plan, and the phone pitch a frame [1, T]."""
         conditions, pitch, cond, tokens = self.variance.planned_conditions(phones, voice, plan)
-        mask = torch.ones(conditions.shape[:2], dtype=torch.bool)
-        mel, f0, voiced = self.decode(conditions, mask, cond, tokens)
-        return mel[0], to_hz(pitch + f0, voiced > 0)[0]
+        return conditions, torch.ones(conditions.shape[:2], dtype=torch.bool), cond, tokens, pitch
 
 
 def to_hz(normalised: Tensor, voiced: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from tts.base.errors import DataError, NoInputError, ResourceError, UnavailableE
 from tts.base.limits import LIMITS
 from vocoder.audio import wavfile
 
-Source = str | Path | bytes | BinaryIO
+Source = str | Path | bytes | BinaryIO | tuple[np.ndarray, int]
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,27 @@ def opened(source: Source) -> Iterator[tuple[BinaryIO, int, str]]:
         if size == 0:
             raise DataError("the file is empty.", where=where, code="audio.empty", fix="Record or export it again.")
         yield opened, size, str(where)
+
+
+@contextmanager
+def decoded(source: Source) -> Iterator[tuple[AudioInfo, Iterator[np.ndarray], str]]:
+    """What a source holds, its samples in blocks [frames, channels] of at most a second, and its name."""
+    if not isinstance(source, tuple):
+        with opened(source) as (file, size, where), decoder(file, size, where) as (info, blocks):
+            yield info, blocks, where
+        return
+    samples, sample_rate = np.asarray(source[0], np.float32), source[1]
+    samples = samples[:, None] if samples.ndim == 1 else samples
+    if samples.ndim != 2 or not 1 <= samples.shape[1] <= LIMITS.channels:
+        raise DataError(
+            f"samples of shape {samples.shape}; [S] or [S, channels] are read, 1 to {LIMITS.channels} channels.",
+            where="<audio>",
+            code="audio.header.channels",
+        )
+    if not LIMITS.min_sample_rate <= sample_rate <= LIMITS.max_sample_rate:
+        raise DataError(f"sample rate {sample_rate!r:.40} Hz.", where="<audio>", code="audio.header.sample_rate")
+    info = AudioInfo("ARRAY", "FLOAT", int(sample_rate), samples.shape[1], len(samples))
+    yield info, (samples[i : i + info.sample_rate] for i in range(0, len(samples), info.sample_rate)), "<audio>"
 
 
 @contextmanager

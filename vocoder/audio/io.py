@@ -25,7 +25,7 @@ from tts.base.errors import DataError, FileError, ResourceError, UsageError
 from tts.base.files import atomic_file
 from tts.base.limits import LIMITS
 from vocoder.audio import wavfile
-from vocoder.audio.decode import AudioInfo, Source, decoder, import_soundfile, opened
+from vocoder.audio.decode import AudioInfo, Source, decoded, import_soundfile
 
 #: Names that ``--format`` and file endings may use -> (libsndfile container, subtype); None: written here.
 FORMATS = {
@@ -45,7 +45,7 @@ _log = logging.getLogger("parlance.audio")
 
 def read_info(source: Source) -> AudioInfo:
     """Format, rate, channels and claimed length of an audio file; errors as ``read_audio``."""
-    with opened(source) as (file, size, where), decoder(file, size, where) as (info, _):
+    with decoded(source) as (info, _, _):
         return info
 
 
@@ -55,7 +55,7 @@ def read_audio(source: Source, sample_rate: int = 24_000, max_seconds: float = L
     Channels are averaged; other rates are resampled (soxr HQ); float samples above full scale scale the clip down.
 
     Args:
-        source: Path, the file's bytes, or a binary file object.
+        source: Path, the file's bytes, a binary file object, or (samples [S] or [S, channels], their sample rate in Hz).
         sample_rate: Of the result, Hz.
         max_seconds: More audio than this is refused, whatever the header says, before it is held in memory.
 
@@ -67,7 +67,11 @@ def read_audio(source: Source, sample_rate: int = 24_000, max_seconds: float = L
         DataError: Not audio, damaged, cut short, NaN or Inf (with the sample's index), no samples.
         ResourceError: Longer than ``max_seconds`` or larger than LIMITS.audio_file_bytes.
     """
-    with opened(source) as (file, size, where), decoder(file, size, where) as (info, blocks):
+    if isinstance(source, np.ndarray):
+        raise UsageError(
+            "samples come with their rate.", where="<audio>", code="audio.no_rate", fix="Give (samples, sample_rate)."
+        )
+    with decoded(source) as (info, blocks, where):
         cap = int(max_seconds * info.sample_rate)
         parts, count, resampler = [], 0, _resampler(info.sample_rate, sample_rate)
         for block in blocks:
@@ -156,7 +160,9 @@ def format_of(path: str | Path, format: str | None = None) -> str:
     if not name and str(path) == "-":
         return "wav"
     if name not in FORMATS:
-        what = f"format {format!r} is not known." if format else f"ending {Path(path).suffix!r} names no audio format."
+        ending = Path(path).suffix
+        what = f"ending {ending!r} names no audio format." if ending else "no ending names the audio format."
+        what = f"format {format!r} is not known." if format else what
         raise UsageError(what, where=path, code="audio.format", fix=f"Use one of: {', '.join(FORMATS)}.")
     return name
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -186,6 +187,14 @@ def read_tensors(path: str | Path, max_bytes: int = LIMITS.model_bytes) -> tuple
     return _deserialise(_read(Path(path), max_bytes), str(path), float("inf"))
 
 
+def read_metadata(path: str | Path) -> dict[str, str]:
+    """Metadata of one safetensors file, from its checked header alone; without torch. Errors as ``read_tensors``."""
+    with _opened(Path(path)) as file:
+        start = file.read(8)
+        header = file.read(min(int.from_bytes(start, "little"), LIMITS.model_header_bytes + 1))
+    return _check_header(start + header, str(path))
+
+
 def _read_verified(folder: str | Path, expect_kind: str | None) -> tuple[dict, bytes]:
     config = load_config(folder, expect_kind)
     path = Path(folder) / WEIGHTS
@@ -213,15 +222,21 @@ def _serialise(tensors: dict, metadata: dict[str, str]) -> bytes:
     return save(dict(sorted(tensors.items())), metadata)
 
 
-def _read(path: Path, max_bytes: int) -> bytes:
+@contextmanager
+def _opened(path: Path):
     try:
         with open(path, "rb") as file:
-            data = file.read(max_bytes + 1)
+            yield file
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise NoInputError(
             f"cannot be read: {reason}.", where=path, code="model.unreadable", fix="Check the path and its permissions."
         ) from error
+
+
+def _read(path: Path, max_bytes: int) -> bytes:
+    with _opened(path) as file:
+        data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
         raise ResourceError(f"larger than {max_bytes:,} bytes.", where=path, code="model.size", limit=max_bytes)
     return data

@@ -5,11 +5,11 @@ set -euo pipefail
 stage=1            # first stage to run
 stop_stage=8       # last stage to run
 nj=$(nproc)        # parallel processes
-ngpu=0             # 0 trains on the CPU
+ngpu=0             # 0 trains on the CPU, 1 on a GPU
 data=data          # data directories: train, dev, test
 dump=dump          # feature store
 exp=exp            # training folders and models
-pack=              # train from a packed corpus instead of stages 1 to 4
+pack=              # train from a packed corpus: begins at stage 5; 7 and 8 need the recordings
 check_audio=true   # stage 2 opens every recording
 aligner=           # a trained aligner's folder; empty trains one here
 vocoder=           # a trained vocoder's folder; empty trains one here
@@ -67,6 +67,15 @@ train() { # a training stage; resumes where it stopped
     run $train_cmd "$PYTHON" -m recipes "$@" --dump "$dump" --device "$device" ${pack:+--pack "$pack"}
 }
 
+if ((ngpu > 1)); then
+    echo "$0: training runs on one GPU; --ngpu is 0 or 1" >&2
+    exit 2
+fi
+if [[ -n $pack ]] && ((stage < 5)); then
+    log "the packed corpus $pack stands for stages 1 to 4"
+    stage=5
+    if ((stop_stage > 6)) && [[ ! -d $data/$speak ]]; then stop_stage=6; fi
+fi
 device=$([[ $ngpu -gt 0 ]] && echo cuda || echo cpu)
 acoustic_config=${acoustic_config:-conf/$acoustic.yaml}
 

@@ -3,4 +3,4 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-./tts.sh --acoustic flow --aligner-minutes 120 --vocoder-minutes 600 --acoustic-minutes 600 "$@"
+./tts.sh --acoustic fs2 --aligner-minutes 120 --vocoder-minutes 600 --acoustic-minutes 600 "$@"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# VCTK: 109 English speakers of many accents.
+# VCTK: 110 English speakers of many accents.
 set -euo pipefail
 cd "$(dirname "$0")"
 
