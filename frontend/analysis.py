@@ -59,6 +59,7 @@ def _clause_dict(clause: Phones) -> dict:
         "language": clause.language,
         "phones": [id_to_symbol(i) for i in clause.ids.tolist()],
         "words": [vars(word) for word in clause.words],
+        "pause_before": clause.pause_before,
         "pause_after": clause.pause_after,
         "paragraph_end": clause.paragraph_end,
     }
@@ -73,6 +74,7 @@ class _Draft:
     language: str
     pause_after: float = 0.0
     paragraph_end: bool = False
+    pause_before: float = 0.0
     notes: list[Note] = field(default_factory=list)
 
 
@@ -237,13 +239,17 @@ def _plan(text: str, language: str, markup: bool, max_chars: int, where: str = "
 
 
 def _drafts(marked: Marked, language: str, is_free: bool, max_chars: int) -> Iterator[_Draft]:
-    last: _Draft | None = None
+    last, before = None, 0.0
     for draft in _all_drafts(marked, language, is_free, max_chars):
         if draft.tokens:
             if last:
                 yield last
+            else:
+                draft.pause_before = before
             last = draft
-        elif last:  # no words: its pause belongs to the clause before
+        elif not last:
+            before += draft.pause_after
+        else:  # no words: its pause belongs to the clause before
             last.pause_after += draft.pause_after
             last.paragraph_end |= draft.paragraph_end
     if last:
@@ -351,6 +357,7 @@ def _parts(plan: _Plan, draft: _Draft, string: PhoneString, max_phones: int) -> 
             spans=_edge_spans(string.spans[rows]),
             words=words,
             notes=string.notes if i == len(parts) - 1 else (),
+            pause_before=draft.pause_before if i == 0 else 0.0,
             pause_after=draft.pause_after if i == len(parts) - 1 else 0.0,
             paragraph_end=draft.paragraph_end and i == len(parts) - 1,
         )

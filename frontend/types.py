@@ -47,6 +47,7 @@ class Phones:
     spans: np.ndarray  # int32 [N, 2]
     words: tuple[Word, ...] = ()
     notes: tuple[Note, ...] = ()
+    pause_before: float = 0.0  # seconds of silence asked for before the first clause
     pause_after: float = 0.0  # seconds of silence asked for after the clause (paragraphs, [pause:…])
     paragraph_end: bool = field(default=False)
 

@@ -87,10 +87,11 @@ def corpus_facts(dump) -> dict:
 def card(facts: dict, step: int, heard: dict) -> str:
     """Text of card.md."""
     name = facts.get("architecture") or facts["kind"]
+    article = "An" if facts["kind"][0] in "aeiou" else "A"
     lines = [
         f"# {name}",
         "",
-        f"{'An' if facts['kind'][0] in 'aeiou' else 'A'} {facts['kind']} model of parlance, trained for {step:,} steps by `python -m recipes`.",
+        f"{article} {facts['kind']} model of parlance, trained for {step:,} steps by `python -m recipes`.",
         "",
         "Minutes of speech by language: " + ", ".join(f"{k} {v:g}" for k, v in heard["minutes"].items()) + ".",
         "Minutes by corpus: " + ", ".join(f"{k} {v:g}" for k, v in heard["corpora"].items()) + ".",

@@ -294,13 +294,19 @@ class Synthesizer:
         )
         pause = clause.pause_after + (0.0 if is_last else gap(clause) / manner.controls.rate)
         done, total = 0, len(f0) * HOP_LENGTH
+        yield from silence(chunk, clause.pause_before)
         for wav in self._vocoder.stream(mel.numpy(), f0.numpy(), seed=manner.seed, stream=("vocoder", i)):
             fade_in, done = done == 0, done + len(wav)
             yield replace(chunk, samples=limited(faded(wav, fade_in, done == total)))
             chunk = replace(chunk, words=(), phones=(), chunks=(), prosody=())
-        silence = round(pause * SAMPLE_RATE)
-        for start in range(0, silence, MAX_SILENCE):
-            yield replace(chunk, samples=np.zeros(min(MAX_SILENCE, silence - start), dtype=np.float32))
+        yield from silence(chunk, pause)
+
+
+def silence(chunk: Speech, seconds: float) -> Iterator[Speech]:
+    """A pause in chunks of bounded size, without timings."""
+    chunk, left = replace(chunk, words=(), phones=(), chunks=(), prosody=()), round(seconds * SAMPLE_RATE)
+    for start in range(0, left, MAX_SILENCE):
+        yield replace(chunk, samples=np.zeros(min(MAX_SILENCE, left - start), dtype=np.float32))
 
 
 def gap(clause) -> float:

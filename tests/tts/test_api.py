@@ -263,3 +263,9 @@ def test_a_language_that_was_never_heard_is_noted(fs2):
 def test_arguments_of_another_type_are_usage_errors(fs2, request_):
     with pytest.raises(UsageError):
         fs2.synth("Hello.", **{"language": "en", **request_})
+
+
+def test_a_pause_before_the_first_word_is_silence(fs2):
+    plain, later = (fs2.synth(f"{pause}Hello.", language="en") for pause in ("", "[pause:2s]"))
+    assert len(later.samples) - len(plain.samples) == 48_000 and not later.samples[:48_000].any()
+    assert later.words[0].start == pytest.approx(plain.words[0].start + 2)

@@ -1,6 +1,7 @@
 """The result of synthesis: joined chunks keep their times, subtitles follow their formats, arrays and files come out."""
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -64,5 +65,5 @@ def test_subtitles_show_what_is_written_in_cues_of_two_lines():
     assert len(cues) == 3 and all(len(cue) <= 4 and max(map(len, cue[2:])) <= 50 for cue in cues)
     assert " ".join(" ".join(cue[2:]) for cue in cues) == text
     times = [cue[1].split(" --> ") for cue in cues]
-    assert times[0][0] == "00:00:00,000" and all(a[1] == b[0] for a, b in zip(times, times[1:], strict=False))
+    assert times[0][0] == "00:00:00,000" and all(a[1] == b[0] for a, b in pairwise(times))
     assert len(speech.to_srt("word").split("\n\n")) == len(words)

@@ -42,8 +42,6 @@ def command(text, inputs, language, show, lexicon, phonemes, as_json):
     elif show == "phones":
         click.echo("\n".join(" ".join(spell(clause, word) for word in clause.words) for clause in analysis.clauses))
     else:
-        if language == "auto":
-            click.echo(f"language: {analysis.language}", err=True)
         click.echo(table(["span", "text", "spoken as", "phones", "note"], _rows(analysis)))
         click.echo(f"language: {analysis.language}", err=True)
 
