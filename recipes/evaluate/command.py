@@ -100,6 +100,30 @@ def intelligibility(context, speech, split, per_corpus, corpora, model, out, res
 
 
 @evaluate.command()
+@with_outputs
+@MODEL
+@click.pass_context
+def paragraph(context, model, out, results):
+    """The same paragraph in five languages, by every voice."""
+    import frontend
+    from frontend.languages import resolve
+    from recipes.evaluate import experiments
+    from recipes.evaluate.asr import EnglishRecogniser
+    from recipes.evaluate.paragraph import PARAGRAPHS
+    from tts.aligner import Aligner
+    from tts.api import Synthesizer
+
+    synthesizer = Synthesizer(model=model)
+    rows, records = experiments.paragraphs(
+        {resolve(tag).tag: text for tag, text in PARAGRAPHS.items()}, synthesizer.voices(),
+        lambda text, language, voice: synthesizer.synth(text, language=language, voice=voice).samples,
+        lambda text, language: [int(phone) for clause in frontend.process(text, language) for phone in clause.ids],
+        Aligner.load().recognise, EnglishRecogniser())
+    _write(context, "One paragraph in five languages", rows, records, [
+        "Every voice speaks every language. Phones by the project's own aligner-recogniser, English words by pocketsphinx."])
+
+
+@evaluate.command()
 @table_options("test")
 @click.option("--speakers", type=click.IntRange(2), default=10, show_default=True, metavar="N", help="Speakers to clone.")
 @MODEL

@@ -75,6 +75,30 @@ def intelligibility(clips: Sequence[Utterance], speak: Callable[[Utterance], Wav
     return rows, records
 
 
+def paragraphs(texts: Mapping[str, str], voices: Sequence, speak: Callable[[str, str, str], Wav],
+               phones: Callable[[str, str], Sequence[int]], recognise: Recogniser,
+               english: Callable[[Wav], list[str]] | None) -> Result:
+    """One paragraph in each language by each voice (``tts.voice.VoiceInfo``), its own language's voices apart from the others.
+
+    ``speak(text, language, voice)``, ``phones(text, language)``.
+    """
+    records, counts, words = [], defaultdict(list), defaultdict(list)
+    for language, text in track(texts.items(), "paragraph", len(texts)):
+        reference = phones(text, language)
+        for voice in voices:
+            wav, own = speak(text, language, voice.name), voice.language == language
+            heard = phone_edits(reference, wav, recognise)
+            counts[language, own].append(heard)
+            if english and language.startswith("en") and own:
+                words[language].append(word_edits(text, english(to_16k(wav))))
+            records.append({"language": language, "voice": voice.name, "own": own, "phones": heard.length,
+                            "phone_errors": heard.errors})
+    rows = [{"language": language, "own voices": len(counts[language, True]), "phone error": rate_figure(counts[language, True]),
+             "other voices": len(counts[language, False]), "phone error of these": rate_figure(counts[language, False]),
+             "word error, own voices": rate_figure(words[language]) if words[language] else None} for language in texts]
+    return rows, records
+
+
 def similarity(clips: Sequence[Utterance], speak: Callable[[Utterance, Utterance], Wav], judge: SpeakerJudge,
                label: str) -> Result:
     """Is a spoken sentence nearer to its speaker than to others?

@@ -279,8 +279,9 @@ def take_over(net, folder) -> int:
     from vocoder.nn.checkpoint import load_model
 
     config, tensors = load_model(folder, "acoustic")
-    if net.kind == "flow" and config["architecture"] == "fs2":
-        tensors = {f"prior.{name}": tensor for name, tensor in tensors.items()}
+    if net.kind == "flow" and config["architecture"] == "fs2":  # its prior, and a start for its own decoder
+        decoder = {name: t for name, t in tensors.items() if name.startswith(("blocks.", "attend.", "norm."))}
+        tensors = {f"prior.{name}": tensor for name, tensor in tensors.items()} | decoder
     own = net.state_dict()
     fitting = {k: v for k, v in tensors.items() if k in own and own[k].shape == v.shape}
     lost = [k for k in own if k.startswith("prior.") and ".speakers." not in k and k not in fitting]  # speakers: training only

@@ -264,6 +264,18 @@ class FakeSynthesizer:
         return SimpleNamespace(samples=np.full(RATE, 0.5, np.float32), sample_rate=RATE)
 
 
+def test_paragraph_table_keeps_the_voices_of_a_language_apart():
+    voices = [SimpleNamespace(name=name, language=language) for name, language in [("a", "en-us"), ("b", "de"), ("c", "de")]]
+    heard = {"a": [10, 11], "b": [10, 12], "c": [10, 11]}
+    said = []
+    rows, records = experiments.paragraphs(
+        {"en-us": "x y", "de": "z"}, voices, lambda *request: said.append(request) or request[2], lambda *_: [10, 11],
+        lambda wav: heard[wav], None)  # fmt: skip
+    assert [(row["language"], row["own voices"], row["other voices"]) for row in rows] == [("en-us", 1, 2), ("de", 2, 1)]
+    assert [(row["phone error"].value, row["phone error of these"].value) for row in rows] == [(0, 0.25), (0.25, 0)]
+    assert said[0] == ("x y", "en-us", "a") and len(records) == 6
+
+
 def test_house_speaks_with_the_clips_own_voice_or_one_of_its_language_and_gender():
     house = House(FakeSynthesizer())
 

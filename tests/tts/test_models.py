@@ -300,3 +300,17 @@ def test_a_voice_moves_the_sound(tiny, batch_of):
     other_style = model.infer(phones, VoiceTensors(voice.style + 1, voice.tokens), plan)[0]
     other_tokens = model.infer(phones, VoiceTensors(voice.style, voice.tokens + 1), plan)[0]
     assert not torch.allclose(mel, other_style, atol=1e-4) and not torch.allclose(mel, other_tokens, atol=1e-6)
+
+
+def test_a_flow_starts_from_an_fs2_and_leaves_it_as_it_is(tiny, model_folder, batch_of):
+    from frontend import inventory
+    from recipes.train.acoustic import take_over
+    from tts.models import load_acoustic
+
+    flow, (fs2, _) = tiny("flow", freeze_prior=True, n_symbols=inventory.size()), load_acoustic(model_folder / "fs2")
+    for parameter in flow.parameters():
+        torch.nn.init.normal_(parameter)
+    assert take_over(flow, model_folder / "fs2") >= len(fs2.state_dict())
+    assert all(torch.equal(flow.prior.state_dict()[name], tensor) for name, tensor in fs2.state_dict().items())
+    assert not any(parameter.requires_grad for parameter in flow.prior.parameters())
+    assert set(flow.loss(batch_of())) == {"flow"}

@@ -14,4 +14,5 @@ for table in intelligibility similarity naturalness; do
     "$PYTHON" -m recipes evaluate "$table" --speech "$SPEECH" --model "$model" "${to[@]}"
 done
 "$PYTHON" -m recipes evaluate vocoder --speech "$SPEECH" --vocoder "recipe=$model/vocoder" "${to[@]}"
+"$PYTHON" -m recipes evaluate paragraph --model "$model" "${to[@]}"
 "$PYTHON" -m recipes evaluate speed --model "$model" "${to[@]}"
