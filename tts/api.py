@@ -25,6 +25,7 @@ from tts.voice import Voice, VoiceInfo
 from vocoder.audio.frames import HOP_LENGTH, SAMPLE_RATE, frames_to_seconds
 
 SENTENCE_PAUSE, PARAGRAPH_PAUSE = 0.15, 0.45  # seconds added after a sentence and a paragraph, at rate 1
+PROJECTIONS = 2  # of the house vocoder on predicted mels, which are smoother than natural ones: more of them dull the sound
 FADE = 120  # samples of fade at both ends of a clause
 MAX_SILENCE = 10 * SAMPLE_RATE  # samples of a chunk: pauses may add up to hours
 
@@ -235,8 +236,8 @@ class Synthesizer:
         if self.threads:
             torch.set_num_threads(self.threads)
         self._acoustic, self._config = load_acoustic(self.folder)
-        vocoder = self.folder / "vocoder"  # a model may bring its own; else the house vocoder
-        self._vocoder = Vocoder.load(vocoder if vocoder.is_dir() else None)
+        own = self.folder / "vocoder"
+        self._vocoder = Vocoder.load(own) if own.is_dir() else Vocoder.load(projections=PROJECTIONS)
         self._loading = time.perf_counter() - started
 
     def _voice_tensors(self, voice: Voice):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,14 +34,15 @@ class Vocoder:
         self.model, self.config = model.eval(), config
 
     @classmethod
-    def load(cls, folder=None) -> Vocoder:
-        """Load a model folder; the house vocoder when None."""
+    def load(cls, folder=None, projections: int | None = None) -> Vocoder:
+        """Load a model folder; the house vocoder when None. ``projections``: how often the waveform is pulled to the mel."""
         from vocoder.nn.checkpoint import build, load_into, load_model
         from vocoder.nn.config import from_dict
 
         folder = Path(folder) if folder else HOUSE
         config, tensors = load_model(folder, "vocoder")
-        model = build(FourierVocoder, from_dict(VocoderConfig, config.get("model"), str(folder)))
+        sizes = from_dict(VocoderConfig, config.get("model"), str(folder))
+        model = build(FourierVocoder, sizes if projections is None else replace(sizes, n_projections=projections))
         load_into(model, tensors, str(folder))
         return cls(model, config)
 

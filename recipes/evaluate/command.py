@@ -48,9 +48,11 @@ def evaluate():
 @evaluate.command()
 @table_options("test")
 @click.option("--vocoder", "vocoders", multiple=True, metavar="NAME=DIR", help="A further vocoder to compare; may be repeated.")
+@click.option("--projections", multiple=True, type=click.IntRange(0, 16), metavar="N",
+              help="The house vocoder with so many mel projections as a further row; may be repeated.")
 @click.option("--vocos", metavar="DIR", help="A published Vocos (config.yaml and weights) to compare.")
 @click.pass_context
-def vocoder(context, speech, split, per_corpus, corpora, vocoders, vocos, out, results):
+def vocoder(context, speech, split, per_corpus, corpora, vocoders, projections, vocos, out, results):
     """Copy synthesis on speakers never seen in training, beside WORLD and Griffin-Lim."""
     from recipes.evaluate import baselines, experiments
     from recipes.evaluate.clips import select, unseen_speakers
@@ -64,6 +66,7 @@ def vocoder(context, speech, split, per_corpus, corpora, vocoders, vocos, out, r
 
     systems = {"house": copier(Vocoder.load())}
     systems |= {name: copier(Vocoder.load(folder)) for name, folder in map(_named, vocoders)}
+    systems |= {f"house, {n} projections": copier(Vocoder.load(projections=n)) for n in projections}
     if vocos:
         published = VocosPackage.load(vocos)
         systems["Vocos"] = lambda wav: published.decode(published.mel(wav))
