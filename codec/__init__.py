@@ -1,4 +1,4 @@
-"""Speech as codec tokens: ``Codes`` and the token file, written and read without torch. Quantisers and models are to come.
+"""Speech as codec tokens: ``Codes`` and the token file, without torch; quantisers in ``codec.quantize``. Models are to come.
 
     from codec import Codes
 

@@ -80,6 +80,13 @@ def test_the_python_of_the_frontend_page_runs(capsys):
     assert capsys.readouterr().out.startswith("Doktor Meyer zahlt drei Euro fünfzig.")
 
 
+def test_the_python_of_the_codec_page_runs():
+    (example,) = blocks("codec.md", "python")
+    made = {}
+    exec(compile(example, "docs/codec.md", "exec"), made)
+    assert made["codes"].shape == (4, 4, 100) and made["decoded"].shape == (4, 100, 12)
+
+
 def test_the_python_of_the_readme_speaks(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (example,) = blocks("README.md", "python")
