@@ -14,11 +14,21 @@ from tts.base.files import atomic_write
 VOICE_CLIPS = 40  # clips whose style vectors are averaged into a voice
 
 
-def record_model(exp, kind: str, config, architecture: str | None = None) -> None:
-    """Leave in a training folder what :func:`export` must know of the model trained there."""
+def record_model(exp, kind: str, config, architecture: str | None = None, warm_start=None) -> None:
+    """Leave in a training folder what :func:`export` must know of the model trained there, and of the one it began from."""
+    from vocoder.nn.checkpoint import load_config
+
     facts = {"kind": kind, "model": asdict(config), **({"architecture": architecture} if architecture else {})}
+    if warm_start:
+        before = load_config(warm_start)
+        facts["began_from"] = {"model_id": before["model_id"], "steps": all_steps(before)}
     Path(exp).mkdir(parents=True, exist_ok=True)
     atomic_write(Path(exp) / "model.json", json.dumps(facts, indent=1) + "\n", force=True)
+
+
+def all_steps(config: dict) -> int:
+    """Steps of a model, those of the model that it began from included."""
+    return config.get("steps", 0) + config.get("began_from", {}).get("steps", 0)
 
 
 def newest(exp) -> Path:
@@ -54,8 +64,7 @@ def export(exp, dump, out, *, dtype: str = "float16", voices_from_minutes: float
         ) from error
     heard = corpus_facts(dump)
     config = {"kind": facts["kind"], "model": facts["model"], "steps": step, **heard}
-    if "architecture" in facts:
-        config["architecture"] = facts["architecture"]
+    config |= {name: facts[name] for name in ("architecture", "began_from") if name in facts}
     if facts["kind"] == "acoustic":
         config["inventory"] = inventory.digest(facts["model"].get("prior", facts["model"])["variance"]["text"]["n_symbols"])
     if facts["kind"] == "aligner":
@@ -87,11 +96,13 @@ def corpus_facts(dump) -> dict:
 def card(facts: dict, step: int, heard: dict) -> str:
     """Text of card.md."""
     name = facts.get("architecture") or facts["kind"]
+    began = facts.get("began_from")
+    after = f", after {began['steps']:,} steps of model {began['model_id']}" if began else ""
     article = "An" if facts["kind"][0] in "aeiou" else "A"
     lines = [
         f"# {name}",
         "",
-        f"{article} {facts['kind']} model of parlance, trained for {step:,} steps by `python -m recipes`.",
+        f"{article} {facts['kind']} model of parlance, trained for {step:,} steps by `python -m recipes`{after}.",
         "",
         "Minutes of speech by language: " + ", ".join(f"{k} {v:g}" for k, v in heard["minutes"].items()) + ".",
         "Minutes by corpus: " + ", ".join(f"{k} {v:g}" for k, v in heard["corpora"].items()) + ".",

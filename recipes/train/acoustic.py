@@ -265,7 +265,7 @@ def main(
     net = build(model, dump, overrides, freeze_prior=bool(warm_start))
     if warm_start:
         take_over(net, warm_start)
-    record_model(exp, "acoustic", net.config, net.kind)
+    record_model(exp, "acoustic", net.config, net.kind, warm_start)
     job = AcousticTraining(dump, net, task, config.seed)
     return train(job, config, exp, minutes=minutes, device=device, max_steps=max_steps)[1]
 

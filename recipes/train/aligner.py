@@ -104,7 +104,7 @@ def main(
 
     model = model or AlignerConfig(n_symbols=inventory.size())
     config = config or TrainConfig(learning_rate=1e-3, warmup_steps=200)
-    record_model(exp, "aligner", model)
+    record_model(exp, "aligner", model, warm_start=warm_start)
     job = AlignerTraining(dump, model, task, config.seed)
     if warm_start:
         start_from(job.model, warm_start, "aligner")

@@ -160,7 +160,7 @@ def main(
 ) -> int:
     """Train, resume or fine-tune; returns the step reached. ``warm_start``: a model folder to begin from."""
     config = config or TrainConfig(learning_rate=5e-4, betas=(0.8, 0.99), warmup_steps=200, clip=1.0)
-    record_model(exp, "vocoder", model)
+    record_model(exp, "vocoder", model, warm_start=warm_start)
     job = VocoderTraining(dump, model, task, config.seed, mels)
     if warm_start:
         start_from(job.model, warm_start, "vocoder")
