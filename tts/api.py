@@ -43,9 +43,11 @@ class Controls:
     rate: float = 1.0  # speaking rate: 2 is twice as fast
     pitch_st: float = 0.0  # semitones
     energy_db: float = 0.0
+    pitch_range: float = 1.0  # 0 is monotone, 2 doubles every rise and fall
 
     def __post_init__(self):
-        for name, low, high in (("rate", 0.25, 4.0), ("pitch_st", -12.0, 12.0), ("energy_db", -12.0, 12.0)):
+        limits = (("rate", 0.25, 4.0), ("pitch_st", -12.0, 12.0), ("energy_db", -12.0, 12.0), ("pitch_range", 0.0, 3.0))
+        for name, low, high in limits:
             check_range(name, getattr(self, name), low, high)
 
 

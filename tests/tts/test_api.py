@@ -105,6 +105,14 @@ def test_controls_move_what_they_name(fs2):
     assert high / low == pytest.approx(4.0, rel=1e-4)
 
 
+def test_pitch_range_scales_rises_and_falls_around_the_same_centre(fs2):
+    plans = [fs2.plan("Good morning, dear friends.", language="en", controls=Controls(pitch_range=x)) for x in (0, 1, 2)]
+    spoken = plans[0].clauses[0].ids >= 7
+    flat, plain, lively = (np.log(plan.prosody[0].pitch[spoken]) for plan in plans)
+    assert flat.std() < 1e-5 and lively.std() == pytest.approx(2 * plain.std(), rel=1e-4)
+    assert flat.mean() == pytest.approx(plain.mean(), abs=1e-4) == pytest.approx(lively.mean(), abs=1e-4)
+
+
 def test_an_edited_plan_is_spoken_as_edited_by_any_synthesizer_of_the_model(fs2):
     plan = fs2.plan("Hello there.", language="en")
     durations = plan.prosody[0].durations.copy()

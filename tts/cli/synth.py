@@ -32,6 +32,7 @@ _EXAMPLES = """\
 )
 @click.option("--rate", "--speed", type=values.RATE, default=1.0, metavar="X|+N%", help="Speaking rate; 2 is twice as fast.")
 @click.option("--pitch", type=values.PITCH, default=0.0, metavar="+Nst", help="Pitch shift in semitones.")
+@click.option("--range", "range_", type=float, default=1.0, metavar="X", help="Pitch range; 0 is monotone, 2 is twice as lively.")
 @click.option("--energy", type=values.ENERGY, default=0.0, metavar="+NdB", help="Energy change in dB.")
 @click.option("--seed", type=values.SEED, default=0, show_default=True, metavar="N|random", help="Same seed, same samples.")
 @click.option("--model", metavar="NAME|DIR", help="fs2, flow, or a model folder.")
@@ -58,6 +59,7 @@ def command(
     language,
     rate,
     pitch,
+    range_,
     energy,
     seed,
     model,
@@ -101,7 +103,7 @@ def command(
         spoken,
         voice=who,
         language=language,
-        controls=Controls(rate=rate, pitch_st=pitch, energy_db=energy),
+        controls=Controls(rate=rate, pitch_st=pitch, energy_db=energy, pitch_range=range_),
         phonemes=phonemes,
         lexicon=lexicon,
         seed=seed,

@@ -26,6 +26,7 @@ from vocoder.audio.mel import band_centres
 from vocoder.nn.masks import length_mask
 
 PITCH_CENTRE, PITCH_SCALE = 5.1, 0.35  # natural log of Hz; centre is 164 Hz
+PITCH_SPREAD = 1.2  # regression draws pitch to its mean: predicted spread is 0.7 of natural on dev; this gives a part back
 ENERGY_CENTRE, ENERGY_SCALE = -5.0, 2.0  # mean log-mel
 ENERGY_BANDS = int((band_centres() < 4000).sum())  # every recording reaches 4 kHz
 FULL_BAND = MEL.sample_rate / 2
@@ -147,7 +148,7 @@ class VarianceAdaptor(nn.Module):
         """Style vector with the bandwidth flag: [B, style_dim]."""
         return style + self.bandwidth(1 - bandwidth[:, None].to(style.dtype) / FULL_BAND)
 
-    def plan(self, phones, voice: VoiceTensors, rate: float = 1.0, pitch_st: float = 0.0, energy_db: float = 0.0):
+    def plan(self, phones, voice: VoiceTensors, rate=1.0, pitch_st=0.0, energy_db=0.0, pitch_range=1.0) -> PhonePlan:
         """Durations, pitch and energy of a clause (``frontend.Phones``), predicted and then adjusted."""
         ids, styles, langs, mask = phone_tensors(phones)
         hidden, style = self.text(ids, styles, langs, mask), voice.style[None]
@@ -155,7 +156,11 @@ class VarianceAdaptor(nn.Module):
         frames = (log_d.exp() / rate).round().clamp(min=1, max=LONGEST_PHONE)
         frames = torch.where(may_be_silent(ids[0]) & (present < 0), 0, frames)
         frames[0] = frames[0].clamp(min=1)
-        pitch = self.pitch(hidden, mask, style)[0, :, 0] * PITCH_SCALE + PITCH_CENTRE + pitch_st * np.log(2) / 12
+        pitch = self.pitch(hidden, mask, style)[0, :, 0]
+        spoken = ~may_be_silent(ids[0])
+        centre = pitch[spoken].mean() if spoken.any() else pitch.mean()
+        pitch = centre + (pitch - centre) * PITCH_SPREAD * pitch_range
+        pitch = pitch * PITCH_SCALE + PITCH_CENTRE + pitch_st * np.log(2) / 12
         energy = self.energy(hidden, mask, style)[0, :, 0] * ENERGY_SCALE + ENERGY_CENTRE + energy_db * np.log(10) / 20
         return PhonePlan(frames.long().numpy(), pitch.exp().numpy(), energy.numpy())
 
