@@ -1,4 +1,5 @@
-"""Speech as codec tokens: ``Codes`` and the token file, without torch; quantisers in ``codec.quantize``. Models are to come.
+"""Speech as codec tokens: ``Codes`` and the token file, without torch; quantisers in ``codec.quantize``,
+the model in ``codec.model``. Trained weights and commands are to come.
 
     from codec import Codes
 

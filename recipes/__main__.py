@@ -20,6 +20,7 @@ STAGES = {
     "train-aligner": ("recipes.stages.training", "train_aligner", "Stage 4: train the aligner."),
     "align": ("recipes.stages.training", "align", "Stage 4: durations of every utterance, misfits dropped."),
     "train-vocoder": ("recipes.stages.training", "train_vocoder", "Stage 5: train the vocoder."),
+    "train-codec": ("recipes.stages.training", "train_codec", "Train the speech codec."),
     "train-acoustic": ("recipes.stages.training", "train_acoustic", "Stage 5: train an acoustic model."),
     "predict-mels": ("recipes.stages.training", "predict_mels", "Stage 5: what the vocoder is fine-tuned on."),
     "export": ("recipes.stages.training", "export", "Stage 6: a training folder's best weights as a model folder."),

@@ -49,6 +49,7 @@ def export(exp, dump, out, *, dtype: str = "float16", voices_from_minutes: float
         dtype: Of the stored weights.
         voices_from_minutes: Acoustic models get a voice of every speaker with at least so many minutes.
     """
+    from codec.quantize.base import exported
     from frontend import inventory
     from recipes.train.loop import read_checkpoint
     from vocoder.nn.checkpoint import save_model
@@ -69,7 +70,8 @@ def export(exp, dump, out, *, dtype: str = "float16", voices_from_minutes: float
         config["inventory"] = inventory.digest(facts["model"].get("prior", facts["model"])["variance"]["text"]["n_symbols"])
     if facts["kind"] == "aligner":
         config["inventory"] = inventory.digest(facts["model"]["n_symbols"])
-    written = save_model(out, tensors["ema"], config, card(facts, step, heard), dtype)
+    weights = exported(tensors["ema"]) if facts["kind"] == "codec" else tensors["ema"]
+    written = save_model(out, weights, config, card(facts, step, heard), dtype)
     if facts["kind"] == "acoustic":
         write_voices(out, dump, voices_from_minutes)
     return written

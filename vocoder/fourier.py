@@ -76,7 +76,7 @@ class FourierVocoder(nn.Module):
         self.register_buffer("spread", envelope_from_mel(), persistent=False)
         self.register_buffer("bank", mel_filterbank(), persistent=False)
 
-    def forward(self, mel: Tensor, f0: Tensor, noise: Tensor | None = None, pulses: Tensor | None = None, held=None):
+    def forward(self, mel: Tensor, f0: Tensor, noise: Tensor | None = None, pulses: Tensor | None = None, held=None, extra=None):
         """Waveform of a batch.
 
         Args:
@@ -86,11 +86,12 @@ class FourierVocoder(nn.Module):
             pulses: [B, 320 T] pulse train of f0; made here, from phase 0, when None.
             held: [B, T] ``bridged_log_f0`` of f0; made here when None. A piece of an utterance brings its own, because
                 a pause may be longer than the piece.
+            extra: [B, T, dim] added to the embedded input: what a codec knows beside the mel.
 
         Returns:
             [B, 320 T] float32.
         """
-        outputs = self.head(self.trunk(mel, f0, held)).float()
+        outputs = self.head(self.trunk(mel, f0, held, extra)).float()
         with torch.autocast(mel.device.type, enabled=False):  # phases and spectra need full precision
             if self.config.form == "mel":
                 magnitude, phase = outputs.chunk(2, dim=-1)
@@ -122,14 +123,14 @@ class FourierVocoder(nn.Module):
         spectrum = spectrum + stft(noise) * (prior - 1.0 + noise_gain).clamp(-14, 5).exp()
         return istft(spectrum)
 
-    def trunk(self, mel: Tensor, f0: Tensor, held: Tensor | None = None) -> Tensor:
+    def trunk(self, mel: Tensor, f0: Tensor, held: Tensor | None = None, extra: Tensor | None = None) -> Tensor:
         """[B, T, 100], [B, T] -> [B, T, dim]."""
         x = (mel - MEL_MEAN) / MEL_STD
         if self.config.form == "excited":
             log_f0 = bridged_log_f0(f0) if held is None else held
             x = torch.cat([x, (log_f0 - 5.0)[..., None] * 2, (f0 > 0)[..., None].to(x.dtype)], dim=-1)
         x = self.embed(x.transpose(1, 2)).transpose(1, 2)
-        x = self.norm_in(x)
+        x = self.norm_in(x if extra is None else x + extra)
         for block in self.blocks:
             x = block(x)
         return self.norm_out(x)

@@ -53,6 +53,21 @@ def train_vocoder(dump, exp, minutes, device, config, overrides, pack, max_steps
     click.echo(f"train-vocoder: step {step:,} in {exp}")
 
 
+@click.command("train-codec", epilog="Example:  python -m recipes train-codec --exp exp/codec --warm-start exp/ae --minutes 600")
+@training_options
+@click.option("--warm-start", metavar="DIR", help="Codec to begin from, for example one trained with task.quantize=false.")
+@click.option("--vocoder", metavar="DIR", help="Vocoder that the decoder begins from.")
+def train_codec(dump, exp, minutes, device, config, overrides, pack, max_steps, warm_start, vocoder):
+    """The speech codec. YAML sections: model, task, train."""
+    from codec.model import CodecConfig
+    from recipes.train import codec
+
+    given = _prepare(config, overrides, ("model", "task", "train"), pack, dump)
+    model, task = _dataclass(CodecConfig, given["model"]), _dataclass(codec.CodecTask, given["task"])
+    step = codec.main(dump, exp, minutes, device, model, task, _train(given), max_steps, warm_start, vocoder)
+    click.echo(f"train-codec: step {step:,} in {exp}")
+
+
 @click.command("train-acoustic", epilog="Example:  python -m recipes train-acoustic --model flow --exp exp/flow --minutes 600")
 @training_options
 @click.option("--model", type=click.Choice(["fs2", "flow"]), default="fs2", show_default=True, help="Kind of model.")

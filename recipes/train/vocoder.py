@@ -43,10 +43,10 @@ class VocoderTask:
 
 
 class VocoderTraining(Task):
-    def __init__(self, dump, config: VocoderConfig, task: VocoderTask, seed: int = 0, mels=None):
+    def __init__(self, dump, model, task: VocoderTask, seed: int = 0, mels=None):
         self.task, self.seed = task, seed
         self.train, self.dev = Features(Path(dump) / "train", mels), Features(Path(dump) / "dev", None)
-        self.model = FourierVocoder(config)
+        self.model = model
         self.discriminators = Discriminators()
         self.players = [
             Player("discriminator", self.discriminators, self.discriminate, starts_at=task.adversarial_from),
@@ -54,7 +54,11 @@ class VocoderTraining(Task):
         ]
 
     def batch(self, step: int) -> dict:
-        rng = np.random.default_rng([self.seed, step])
+        return self.batch_of([self.seed, step])
+
+    def batch_of(self, seeds: list[int]) -> dict:
+        """A batch by any seeds: those of :meth:`batch` are (seed, step)."""
+        rng = np.random.default_rng(seeds)
         task, features = self.task, self.train
         frames = task.crop_frames + 2 * CONTEXT
         keys = features.draw(rng, task.batch_size, frames)
@@ -96,6 +100,10 @@ class VocoderTraining(Task):
             losses["features"] = self.task.feature_weight * feature_loss(scratch["real_features"], fake_features)
         return losses
 
+    def copy(self, model, wav: Tensor, mel: Tensor, f0: Tensor) -> Tensor:
+        """Natural [B, S], its mel and pitch -> the model's copy of it."""
+        return model(mel, f0).float()
+
     def validate(self, model, step: int) -> dict[str, float]:
         """L1 of log-mel between natural clips and their copies, on three seconds of each of 16 dev clips."""
         total = 0.0
@@ -104,7 +112,7 @@ class VocoderTraining(Task):
             wav, f0, _ = self.dev.crop(key, None, min(225, self.dev.f0.rows(key)))
             wav, f0 = (torch.from_numpy(a)[None].to(device_of(model)) for a in (wav, f0))
             mel = log_mel(wav)
-            total += float((log_mel(model(mel, f0).float()) - mel).abs().mean())
+            total += float((log_mel(self.copy(model, wav, mel, f0)) - mel).abs().mean())
         return {"mel_l1": total / len(keys)}
 
     def media(self, model, writer, step: int) -> None:
@@ -112,7 +120,7 @@ class VocoderTraining(Task):
         wav, f0, _ = self.dev.crop(key, None, min(375, self.dev.f0.rows(key)))
         wav, f0 = (torch.from_numpy(a)[None].to(device_of(model)) for a in (wav, f0))
         mel = log_mel(wav)
-        copy = model(mel, f0).float()
+        copy = self.copy(model, wav, mel, f0)
         pictures = torch.cat([mel, log_mel(copy)], dim=2)[0].T.flip(0)
         writer.add_image("mel/copy_above_natural", (pictures + 11.5) / 14, step, dataformats="HW")
         writer.add_audio("copy", copy[0].clamp(-1, 1), step, 24000)
@@ -161,7 +169,7 @@ def main(
     """Train, resume or fine-tune; returns the step reached. ``warm_start``: a model folder to begin from."""
     config = config or TrainConfig(learning_rate=5e-4, betas=(0.8, 0.99), warmup_steps=200, clip=1.0)
     record_model(exp, "vocoder", model, warm_start=warm_start)
-    job = VocoderTraining(dump, model, task, config.seed, mels)
+    job = VocoderTraining(dump, FourierVocoder(model), task, config.seed, mels)
     if warm_start:
         start_from(job.model, warm_start, "vocoder")
     return train(job, config, exp, minutes=minutes, device=device, max_steps=max_steps)[1]

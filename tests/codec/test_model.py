@@ -1,0 +1,106 @@
+"""The codec model, tiny: shapes, gradients, books as a prefix, and training from autoencoder to codes that resumes to the bit."""
+
+import numpy as np
+import pytest
+import torch
+
+from codec.encoder import MelEncoder, SeanetEncoder
+from codec.model import CodecConfig, CodecModel
+from codec.quantize import KINDS
+from tts.base.errors import ModelError
+from vocoder.fourier import VocoderConfig
+
+VOCODER = VocoderConfig(dim=8, hidden=16, n_blocks=1, n_projections=0)
+SIZES = dict(latent_dim=12, codebook_size=32, dim=8, hidden=16, n_encoder_blocks=1, n_decoder_blocks=1, seanet_width=4)
+SIZES["vocoder"] = VOCODER
+
+
+def tiny(**changes) -> CodecModel:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = CodecModel(CodecConfig(**{**SIZES, **changes}))
+        for parameter in model.parameters():
+            if not parameter.any():
+                torch.nn.init.normal_(parameter, std=0.1)
+    return model
+
+
+def speech(batch=2, frames=40, seed=0):
+    rng = np.random.default_rng(seed)
+    t = np.arange(320 * frames) / 24_000
+    wav = 0.1 * np.sin(2 * np.pi * 150 * t) + 0.01 * rng.standard_normal((batch, len(t)))
+    f0 = np.full((batch, frames), 150.0)
+    f0[:, ::7] = 0
+    return torch.from_numpy(wav).float(), torch.from_numpy(f0).float()
+
+
+@pytest.mark.parametrize("encoder", ["mel", "seanet"])
+@pytest.mark.parametrize("quantizer", KINDS)
+def test_samples_go_to_codes_and_back_and_gradients_reach_every_parameter(encoder, quantizer):
+    model, (wav, f0) = tiny(encoder=encoder, quantizer=quantizer), speech()
+    with torch.no_grad():
+        latents = model.encoder(speech(20, seed=1)[0]).flatten(0, 1)
+    model.quantizer.initialise(latents, torch.Generator().manual_seed(2))
+    out = model.train()(wav, f0, n_q=8)
+    assert out.wav.shape == wav.shape and out.mel.shape == (2, 40, 100) and out.quantized.codes.shape == (2, 8, 40)
+    loss = out.wav.square().mean() + out.mel.square().mean() + out.log_f0.mean() + out.voiced.mean()
+    (loss + sum(out.quantized.losses.values())).backward()
+    idle = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert not idle
+    model.eval()
+    with torch.inference_mode():
+        codes = model.encode(wav)
+        assert codes.shape == (2, 8, 40) and torch.equal(model.encode(wav, 4), codes[:, :4])
+        assert model.decode(codes[:, :3]).shape == wav.shape
+
+
+@pytest.mark.parametrize("encoder", [MelEncoder(12, 8, 16, 2), SeanetEncoder(12, 4)])
+def test_a_column_hears_no_more_than_the_receptive_field(encoder):
+    wav, _ = speech(1, 60)
+    changed = wav.clone()
+    changed[:, 320 * 30 : 320 * 31] += 0.1
+    with torch.inference_mode():
+        moved = (encoder.eval()(wav) != encoder(changed)).any(-1)[0].nonzero()[:, 0]
+    assert 30 in moved and 30 - moved.min() <= encoder.receptive_field() and moved.max() - 30 <= encoder.receptive_field()
+
+
+def test_an_unknown_encoder_is_refused():
+    with pytest.raises(ModelError, match="Known: mel, seanet"):
+        CodecConfig(encoder="lstm")
+
+
+@pytest.fixture(scope="module")
+def dump(tmp_path_factory):
+    from recipes.store import StoreWriter
+
+    folder, rng = tmp_path_factory.mktemp("dump"), np.random.default_rng(0)
+    for split in ("train", "dev"):
+        with StoreWriter(folder / split, "wav", "int16") as wavs, StoreWriter(folder / split, "f0", "float32") as f0s:
+            for i in range(4):
+                wav, f0 = speech(1, 60, seed=i)
+                wavs.add(f"u{i}", (wav[0].numpy() * 32767).astype(np.int16))
+                f0s.add(f"u{i}", f0[0].numpy() * rng.uniform(0.8, 1.2))
+    return folder
+
+
+@pytest.mark.slow
+def test_training_goes_from_autoencoder_to_codes_and_resumes_to_the_bit(dump, tmp_path):
+    from recipes.train.codec import CodecTask, main
+    from recipes.train.loop import TrainConfig, read_checkpoint
+    from vocoder.nn.checkpoint import save_model
+
+    model = CodecConfig(**SIZES)
+    config = TrainConfig(precision="32-true", warmup_steps=1, report_steps=1, validate_steps=100)
+    task = dict(crop_frames=40, batch_size=2, adversarial_from=100)
+    assert main(dump, tmp_path / "ae", 5, model=model, task=CodecTask(quantize=False, **task), config=config, max_steps=2) == 2
+    save_model(tmp_path / "ae-model", read_checkpoint(tmp_path / "ae" / "step-00000002")[1]["ema"], {"kind": "codec"}, "# ae")
+
+    def quantised(folder, steps):
+        for stop in steps:
+            main(dump, tmp_path / folder, 5, model=model, task=CodecTask(latents=400, **task), config=config, max_steps=stop,
+                 warm_start=tmp_path / "ae-model")  # fmt: skip
+        return read_checkpoint(tmp_path / folder / f"step-{steps[-1]:08d}")[1]["model"]
+
+    whole, resumed = quantised("whole", [4]), quantised("resumed", [2, 4])
+    assert whole.keys() == resumed.keys() and all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert "quantizer.books.0.ema_usage" in whole and whole["quantizer.books.7.vectors"].any()
