@@ -217,14 +217,16 @@ class Synthesizer:
             raise UnavailableError(f"voice {str(name)!r} does not exist.", where="voice", fix=hint, code="voice.unknown")
         return Voice.load(folder / f"{name}.safetensors")
 
-    def warm(self) -> None:
-        """Load everything now rather than at the first text: weights, phonemiser, the detector of languages."""
+    def warm(self, language: str = "en-us") -> None:
+        """Load everything now rather than at the first text: weights, phonemiser, readings, the detector of languages."""
         import frontend
         from frontend import g2p
+        from frontend.languages import resolve
 
         g2p.warm()  # the worker starts while the weights are read
         self._load()
-        frontend.analyze("This sentence is long enough to be told from other languages.", "en-us")
+        han = "你好。" if resolve(language).tag == "cmn" else ""
+        frontend.analyze(f"This sentence is long enough to be told from other languages. {han}", language)
 
     def _load(self) -> None:
         if self._acoustic is not None:

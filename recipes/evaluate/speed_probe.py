@@ -22,7 +22,7 @@ def measure(request: dict) -> dict[str, float]:
 
     imported = time.perf_counter()
     synthesizer = Synthesizer(model=request["model"])
-    synthesizer.warm()
+    synthesizer.warm(request["language"])
     synthesizer.synth(request["word"], language=request["language"])
     loaded = time.perf_counter()
     first, samples, rate = None, 0, 1
