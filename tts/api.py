@@ -225,8 +225,9 @@ class Synthesizer:
 
         g2p.warm()  # the worker starts while the weights are read
         self._load()
-        han = "你好。" if resolve(language).tag == "cmn" else ""
-        frontend.analyze(f"This sentence is long enough to be told from other languages. {han}", language)
+        frontend.analyze("This sentence is long enough to be told from other languages.", "en-us")
+        if resolve(language).tag == "cmn":
+            frontend.analyze("你好。", language)
 
     def _load(self) -> None:
         if self._acoustic is not None:
