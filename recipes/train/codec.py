@@ -10,13 +10,13 @@ waveform's losses are the vocoder's (``recipes.train.vocoder``).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from codec.model import CodecConfig, CodecModel
-from recipes.adversarial import feature_loss, generator_loss
 from recipes.export import record_model
 from recipes.losses import multi_scale_mel_loss
 from recipes.train.loop import TrainConfig, start_from, train
@@ -54,11 +54,7 @@ class CodecTraining(VocoderTraining):
         }
         weights = {"commitment": task.commitment_weight, "codebook": task.codebook_weight}
         losses |= {name: weights[name] * loss for name, loss in out.quantized.losses.items()}
-        if step >= task.adversarial_from:
-            logits, fake_features = self.discriminators(fake)
-            losses["adversarial"] = generator_loss(logits)
-            losses["features"] = task.feature_weight * feature_loss(scratch["real_features"], fake_features)
-        return losses
+        return losses | self.judged(fake, step, scratch)
 
     def copy(self, model, wav: Tensor, mel: Tensor, f0: Tensor) -> Tensor:
         if self.task.quantize:
@@ -92,8 +88,6 @@ def main(
 
     ``warm_start``: a codec's folder to begin from; ``vocoder``: a vocoder's folder that the decoder begins from.
     """
-    from pathlib import Path
-
     config = config or TrainConfig(learning_rate=5e-4, betas=(0.8, 0.99), warmup_steps=200, clip=1.0)
     record_model(exp, "codec", model, warm_start=warm_start)
     net = CodecModel(model)

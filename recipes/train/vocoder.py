@@ -93,12 +93,15 @@ class VocoderTraining(Task):
 
     def generate(self, batch: dict, step: int, scratch: dict) -> dict[str, Tensor]:
         real, fake = self.run(batch, step, scratch)
-        losses = {"mel": self.task.mel_weight * multi_scale_mel_loss(real, fake)}
-        if step >= self.task.adversarial_from:
-            logits, fake_features = self.discriminators(fake)
-            losses["adversarial"] = generator_loss(logits)
-            losses["features"] = self.task.feature_weight * feature_loss(scratch["real_features"], fake_features)
-        return losses
+        return {"mel": self.task.mel_weight * multi_scale_mel_loss(real, fake), **self.judged(fake, step, scratch)}
+
+    def judged(self, fake: Tensor, step: int, scratch: dict) -> dict[str, Tensor]:
+        """What the discriminators make of it, once they have joined."""
+        if step < self.task.adversarial_from:
+            return {}
+        logits, fake_features = self.discriminators(fake)
+        features = self.task.feature_weight * feature_loss(scratch["real_features"], fake_features)
+        return {"adversarial": generator_loss(logits), "features": features}
 
     def copy(self, model, wav: Tensor, mel: Tensor, f0: Tensor) -> Tensor:
         """Natural [B, S], its mel and pitch -> the model's copy of it."""
