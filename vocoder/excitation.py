@@ -14,8 +14,10 @@ from torch import Tensor
 
 from vocoder.audio.frames import HOP_LENGTH, SAMPLE_RATE
 
+DEFAULT_LOG_F0 = math.log(150.0)  # where nothing voiced is near
 
-def pulse_train(f0: Tensor, start_phase: Tensor | None = None) -> Tensor:
+
+def pulse_train(f0: Tensor, start_phase: Tensor | None = None, held: Tensor | None = None) -> Tensor:
     """Harmonic series below Nyquist, flat spectrum, unit power where voiced, silent where not.
 
     Between frame centres log F0 is interpolated linearly and voicing cross-fades. The top harmonic fades in and
@@ -24,13 +26,14 @@ def pulse_train(f0: Tensor, start_phase: Tensor | None = None) -> Tensor:
     Args:
         f0: [B, T] Hz, 0 = unvoiced; the value at the middle of each hop.
         start_phase: [B] in cycles; 0 when None.
+        held: [B, T] ``bridged_log_f0`` of f0; made here when None.
 
     Returns:
         [B, T * 320] float32.
 
     Source: closed form of sum_k cos(k phi), the Dirichlet kernel.
     """
-    f0_samples = upsample_linear(bridged_log_f0(f0)).exp()  # [B, S]
+    f0_samples = upsample_linear(bridged_log_f0(f0) if held is None else held).exp()  # [B, S]
     gate = upsample_linear((f0 > 0).to(f0.dtype))
     cycles = torch.cumsum(f0_samples.double() / SAMPLE_RATE, dim=1)
     if start_phase is not None:
@@ -46,10 +49,18 @@ def pulse_train(f0: Tensor, start_phase: Tensor | None = None) -> Tensor:
     return gate * kernel * torch.sqrt(2.0 / n_harmonics)
 
 
-def bridged_log_f0(f0: Tensor) -> Tensor:
-    """[B, T] Hz, 0 = unvoiced -> natural log, unvoiced frames at the pitch before them."""
+def bridged_log_f0(f0: Tensor, before: Tensor | None = None) -> Tensor:
+    """[B, T] Hz, 0 = unvoiced -> natural log, unvoiced frames at the pitch before them.
+
+    ``before`` [B]: natural log of the pitch before the first frame, so that no frame looks ahead; when None, frames before
+    the first voiced one have its pitch.
+    """
     voiced = f0 > 0
-    return hold_over_gaps(torch.where(voiced, f0.clamp(min=20.0).log(), 0.0), voiced)
+    log_f0 = torch.where(voiced, f0.clamp(min=20.0).log(), 0.0)
+    if before is None:
+        return hold_over_gaps(log_f0, voiced)
+    first = torch.ones_like(voiced[:, :1])
+    return hold_over_gaps(torch.cat([before[:, None].to(log_f0), log_f0], 1), torch.cat([first, voiced], 1))[:, 1:]
 
 
 def hold_over_gaps(values: Tensor, valid: Tensor) -> Tensor:
@@ -59,7 +70,7 @@ def hold_over_gaps(values: Tensor, valid: Tensor) -> Tensor:
     first = torch.where(valid, index, values.shape[1]).min(dim=1, keepdim=True).values
     source = torch.where(last >= 0, last, first).clamp(max=values.shape[1] - 1)
     held = values.gather(1, source)
-    return torch.where(valid.any(dim=1, keepdim=True), held, math.log(150.0))
+    return torch.where(valid.any(dim=1, keepdim=True), held, DEFAULT_LOG_F0)
 
 
 def upsample_linear(values: Tensor, factor: int = HOP_LENGTH) -> Tensor:

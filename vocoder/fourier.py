@@ -24,7 +24,7 @@ from vocoder.audio.frames import HOP_LENGTH, MEL, N_FFT, N_MELS, SAMPLE_RATE
 from vocoder.audio.mel import band_centres, mel_filterbank
 from vocoder.audio.spectrum import istft, stft
 from vocoder.excitation import bridged_log_f0, pulse_train
-from vocoder.nn.convnext import ConvNeXtBlock, init_weights
+from vocoder.nn.convnext import ConvNeXtBlock, FrameConv, init_weights
 
 FORMS = ("mel", "excited")
 N_BINS = N_FFT // 2 + 1
@@ -42,6 +42,7 @@ class VocoderConfig:
     n_blocks: int = 6
     kernel_size: int = 7  # frames
     n_projections: int = 2  # times the waveform's mel is pulled back to the input mel
+    causal: bool = False  # the trunk does not look ahead; the Fourier head does
 
     def __post_init__(self):
         if self.form not in FORMS:
@@ -49,8 +50,14 @@ class VocoderConfig:
 
     @property
     def receptive_field(self) -> int:
-        """Frames on each side that can reach an output frame: the trunk's, then three an STFT and its inverse."""
-        return (self.n_blocks + 1) * (self.kernel_size // 2) + 3 + 4 * self.n_projections
+        """Frames before an output frame that can reach it: the trunk's, then three an STFT and its inverse."""
+        reach = self.kernel_size - 1 if self.causal else self.kernel_size // 2
+        return (self.n_blocks + 1) * reach + 3 + 4 * self.n_projections
+
+    @property
+    def look_ahead(self) -> int:
+        """Frames after it: as many, or those of the head alone when the trunk is causal."""
+        return 4 + 4 * self.n_projections if self.causal else self.receptive_field
 
 
 class FourierVocoder(nn.Module):
@@ -61,10 +68,10 @@ class FourierVocoder(nn.Module):
         self.config = config
         n_inputs = N_MELS + (2 if config.form == "excited" else 0)
         n_outputs = N_BINS * (3 if config.form == "excited" else 2)
-        self.embed = nn.Conv1d(n_inputs, config.dim, config.kernel_size, padding=config.kernel_size // 2)
+        self.embed = FrameConv(n_inputs, config.dim, config.kernel_size, config.causal)
         self.norm_in = nn.LayerNorm(config.dim, eps=1e-6)
         blocks = [
-            ConvNeXtBlock(config.dim, config.hidden, 1 / config.n_blocks, config.kernel_size)
+            ConvNeXtBlock(config.dim, config.hidden, 1 / config.n_blocks, config.kernel_size, causal=config.causal)
             for _ in range(config.n_blocks)
         ]
         self.blocks = nn.ModuleList(blocks)
@@ -129,7 +136,7 @@ class FourierVocoder(nn.Module):
         if self.config.form == "excited":
             log_f0 = bridged_log_f0(f0) if held is None else held
             x = torch.cat([x, (log_f0 - 5.0)[..., None] * 2, (f0 > 0)[..., None].to(x.dtype)], dim=-1)
-        x = self.embed(x.transpose(1, 2)).transpose(1, 2)
+        x = self.embed(x)
         x = self.norm_in(x if extra is None else x + extra)
         for block in self.blocks:
             x = block(x)

@@ -20,11 +20,12 @@ class SelfAttention(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x [B, T, C]; mask [B, T] bool, True = real."""
+        """x [B, T, C]; mask [B, T] bool, True = real, or [B or 1, 1, T, T]: True where row hears column."""
         batch, size, dim = x.shape
+        mask = mask[:, None, None] if mask.dim() == 2 else mask
         q, k, v = self.qkv(self.norm(x)).view(batch, size, 3, self.n_heads, -1).unbind(2)  # [B, T, H, C / H] each
         q, k, v = rotate(q).transpose(1, 2), rotate(k).transpose(1, 2), v.transpose(1, 2)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None])
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return x + self.dropout(self.out(y.transpose(1, 2).reshape(batch, size, dim)))
 
 

@@ -15,13 +15,16 @@ from torch import Tensor
 
 
 class DepthwiseConv(nn.Module):
-    """Depthwise convolution over time, [B, T, C] -> [B, T, C], zero padding on both sides."""
+    """Depthwise convolution over time, [B, T, C] -> [B, T, C], zero padding on both sides, or all before when causal."""
 
-    def __init__(self, dim: int, kernel_size: int = 7):
+    def __init__(self, dim: int, kernel_size: int = 7, causal: bool = False):
         super().__init__()
-        self.conv = nn.Conv2d(dim, dim, (1, kernel_size), padding=(0, kernel_size // 2), groups=dim)
+        self.lead = kernel_size - 1 if causal else 0
+        self.conv = nn.Conv2d(dim, dim, (1, kernel_size), padding=(0, 0 if causal else kernel_size // 2), groups=dim)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.lead:
+            x = F.pad(x, (0, 0, self.lead, 0))
         image = x.transpose(1, 2).unsqueeze(2)  # [B, C, 1, T], already channels-last in memory
         return self.conv(image).squeeze(2).transpose(1, 2)
 
@@ -34,11 +37,12 @@ class ConvNeXtBlock(nn.Module):
         hidden: Width between the linear layers.
         layer_scale: Initial value of the per-channel output gain (1 / number of blocks in Vocos).
         cond_dim: Width of a conditioning vector for FiLM; None for none. FiLM starts as the identity.
+        causal: No frame reaches an earlier one.
     """
 
-    def __init__(self, dim, hidden, layer_scale=0.1, kernel_size=7, cond_dim=None, dropout=0.0):
+    def __init__(self, dim, hidden, layer_scale=0.1, kernel_size=7, cond_dim=None, dropout=0.0, causal=False):
         super().__init__()
-        self.depthwise = DepthwiseConv(dim, kernel_size)
+        self.depthwise = DepthwiseConv(dim, kernel_size, causal)
         self.norm = nn.LayerNorm(dim, eps=1e-6)
         self.film = FiLM(cond_dim, dim) if cond_dim else None
         self.expand = nn.Linear(dim, hidden)
@@ -70,6 +74,17 @@ class FiLM(nn.Module):
         if scale.dim() == 2:
             scale, shift = scale[:, None], shift[:, None]
         return x * (1 + scale) + shift
+
+
+class FrameConv(nn.Conv1d):
+    """Convolution over time, [B, T, C_in] -> [B, T, C_out], zero padding on both sides, or all before when causal."""
+
+    def __init__(self, in_dim: int, out_dim: int, kernel_size: int, causal: bool = False):
+        super().__init__(in_dim, out_dim, kernel_size, padding=0 if causal else kernel_size // 2)
+        self.lead = kernel_size - 1 if causal else 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(F.pad(x.transpose(1, 2), (self.lead, 0))).transpose(1, 2)
 
 
 def init_weights(module: nn.Module) -> None:
