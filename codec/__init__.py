@@ -13,6 +13,7 @@ from importlib import import_module
 
 _HOMES = {
     "Block": "codec.tokenfile",
+    "Codec": "codec.api",
     "Codes": "codec.codes",
     "Gap": "codec.tokenfile",
     "TokenHeader": "codec.tokenheader",

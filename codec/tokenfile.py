@@ -73,6 +73,7 @@ class TokenWriter:
     def __init__(self, file: BinaryIO, header: TokenHeader):
         """``file``: writable, at the place where the token file begins."""
         self.header = header
+        self.n_bytes = 0  # written so far
         self._file = file
         self._waiting = np.empty((header.n_q, header.block_frames), np.int16)
         self._n_waiting = self._blocks = self._frames = 0
@@ -146,6 +147,7 @@ class TokenWriter:
 
     def _put(self, data: bytes) -> None:
         self._file.write(data)
+        self.n_bytes += len(data)
         self._file_crc = zlib.crc32(data, self._file_crc)
 
 

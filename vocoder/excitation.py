@@ -33,12 +33,18 @@ def pulse_train(f0: Tensor, start_phase: Tensor | None = None, held: Tensor | No
 
     Source: closed form of sum_k cos(k phi), the Dirichlet kernel.
     """
-    f0_samples = upsample_linear(bridged_log_f0(f0) if held is None else held).exp()  # [B, S]
-    gate = upsample_linear((f0 > 0).to(f0.dtype))
+    log_f0 = upsample_linear(bridged_log_f0(f0) if held is None else held)  # [B, S]
+    return _pulses(log_f0, upsample_linear((f0 > 0).to(f0.dtype)), start_phase)[0]
+
+
+def _pulses(log_f0: Tensor, gate: Tensor, start_phase: Tensor | None) -> tuple[Tensor, Tensor]:
+    """log_f0, gate [B, S] -> pulses [B, S] and the phase [B, S] in cycles, below 1, float64."""
+    f0_samples = log_f0.exp()
     cycles = torch.cumsum(f0_samples.double() / SAMPLE_RATE, dim=1)
     if start_phase is not None:
         cycles = cycles + start_phase[:, None].double()
-    phi = (2 * math.pi * (cycles - cycles.floor())).float()  # [0, 2 pi)
+    cycles = cycles - cycles.floor()
+    phi = (2 * math.pi * cycles).float()  # [0, 2 pi)
     n_harmonics = SAMPLE_RATE / 2 / f0_samples - 1.0  # real-valued: the fraction fades the top one
     whole = n_harmonics.floor()
     half_sine = torch.sin(phi / 2)
@@ -46,7 +52,37 @@ def pulse_train(f0: Tensor, start_phase: Tensor | None = None, held: Tensor | No
     kernel = torch.sin((whole + 0.5) * phi) / (2 * torch.where(near_zero, 1.0, half_sine)) - 0.5
     kernel = torch.where(near_zero, whole, kernel)
     kernel = kernel + (n_harmonics - whole) * torch.cos((whole + 1) * phi)
-    return gate * kernel * torch.sqrt(2.0 / n_harmonics)
+    return gate * kernel * torch.sqrt(2.0 / n_harmonics), cycles
+
+
+class PulseStream:
+    """``pulse_train`` of one sound whose pitch comes in pieces: phase and held pitch are carried over the cuts.
+
+    The pitch before the first voiced frame is DEFAULT_LOG_F0, as of ``bridged_log_f0`` with ``before``.
+    """
+
+    def __init__(self):
+        self.held = torch.full((1,), DEFAULT_LOG_F0)  # of the last frame seen
+        self.phase = torch.zeros(1, dtype=torch.float64)  # cycles, where the last, open hop begins
+        self.tail = None  # (f0, held) of the last two frames at most: the open hop's and the one before
+
+    def push(self, f0: Tensor) -> tuple[Tensor, Tensor]:
+        """f0 [1, T], T >= 1 -> (pulses, held) [1, 320 (T + k)], [1, T].
+
+        The pulses begin with the k = 0 or 1 hops that were given before and are given anew: the second half of a hop knows the
+        frame after it only now. Of the last hop, the second half holds as if no frame followed.
+        """
+        held = bridged_log_f0(f0, self.held)
+        self.held = held[:, -1]
+        known = (f0, held) if self.tail is None else tuple(torch.cat(pair, 1) for pair in zip(self.tail, (f0, held), strict=True))
+        again = 0 if self.tail is None else 1
+        skip = (known[0].shape[1] - f0.shape[1] - again) * HOP_LENGTH
+        log_f0, gate = upsample_linear(known[1])[:, skip:], upsample_linear((known[0] > 0).to(f0.dtype))[:, skip:]
+        pulses, cycles = _pulses(log_f0, gate, self.phase)
+        if pulses.shape[1] > HOP_LENGTH:
+            self.phase = cycles[:, -HOP_LENGTH - 1]
+        self.tail = tuple(values[:, -2:] for values in known)
+        return pulses, held
 
 
 def bridged_log_f0(f0: Tensor, before: Tensor | None = None) -> Tensor:

@@ -71,9 +71,24 @@ def read_audio(source: Source, sample_rate: int = 24_000, max_seconds: float = L
         raise UsageError(
             "samples come with their rate.", where="<audio>", code="audio.no_rate", fix="Give (samples, sample_rate)."
         )
+    parts = list(read_blocks(source, sample_rate, max_seconds))
+    wav = np.concatenate(parts)
+    peak = float(np.abs(wav).max(initial=0.0))
+    if peak > 1.0:
+        name = source if isinstance(source, str | os.PathLike) else "<audio>"
+        _log.info("%s: peak %.3f above full scale, the clip is scaled down", name, peak)
+        wav /= np.float32(peak)
+    return wav
+
+
+def read_blocks(source: Source, sample_rate: int = 24_000, max_seconds: float = LIMITS.audio_seconds) -> Iterator[np.ndarray]:
+    """The samples of :func:`read_audio` in blocks of about a second, [S] float32, for hours in little memory; levels as they are.
+
+    Errors as there, when the place in the file is reached.
+    """
     with decoded(source) as (info, blocks, where):
         cap = int(max_seconds * info.sample_rate)
-        parts, count, resampler = [], 0, _resampler(info.sample_rate, sample_rate)
+        count, resampler = 0, _resampler(info.sample_rate, sample_rate)
         for block in blocks:
             _check_block(block, count, where)
             count += len(block)
@@ -87,7 +102,7 @@ def read_audio(source: Source, sample_rate: int = 24_000, max_seconds: float = L
                 )
             mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
             mono = np.ascontiguousarray(mono, np.float32)
-            parts.append(resampler.resample_chunk(mono) if resampler else mono)
+            yield resampler.resample_chunk(mono) if resampler else mono
         if count == 0:
             raise DataError("holds no samples.", where=where, code="audio.empty", fix="Record or export it again.")
         if info.frames is not None and count < info.frames:
@@ -98,14 +113,8 @@ def read_audio(source: Source, sample_rate: int = 24_000, max_seconds: float = L
                 code="audio.truncated",
                 fix="Copy or export it again.",
             )
-    if resampler:
-        parts.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
-    wav = np.concatenate(parts)
-    peak = float(np.abs(wav).max(initial=0.0))
-    if peak > 1.0:
-        _log.info("%s: peak %.3f above full scale, the clip is scaled down", where, peak)
-        wav /= np.float32(peak)
-    return wav
+        if resampler:
+            yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
 def resample(wav: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
