@@ -14,10 +14,11 @@ import torch
 
 from codec.codes import Codes
 from codec.model import CodecConfig, CodecModel
+from codec.quantize.base import Quantizer
 from codec.stream import CHUNK, StreamDecoder, StreamEncoder
 from codec.tokenfile import Gap, TokenReader, TokenWriter
 from codec.tokenheader import TokenHeader
-from tts.base.errors import DataError, ModelError, UsageError
+from tts.base.errors import DataError, UsageError
 from tts.base.files import atomic_file
 from vocoder.audio.frames import HOP_LENGTH, SAMPLE_RATE
 
@@ -183,7 +184,9 @@ class Codec:
         """A decoder of one sound: ``push`` codes, then ``flush``."""
         return StreamDecoder(self.model, seed, chunk)
 
-    def encode_file(self, audio, target, n_books: int | None = None, metadata: dict | None = None, force: bool = False, heard=None):
+    def encode_file(
+        self, audio, target, n_books: int | None = None, metadata: dict | None = None, force: bool = False, heard=None
+    ):
         """An audio file of any length into a token file, in little memory, whole or not at all.
 
         Args:
@@ -199,9 +202,7 @@ class Codec:
 
         blocks = audio if isinstance(audio, Iterator) else read_blocks(_source(audio, None))
         encoder = self.encoder(n_books)
-        header = TokenHeader(
-            self.name, self.weights, SAMPLE_RATE, HOP_LENGTH, encoder.n_q, self.bits, metadata=metadata or {}
-        )
+        header = TokenHeader(self.name, self.weights, SAMPLE_RATE, HOP_LENGTH, encoder.n_q, self.bits, metadata=metadata or {})
         with nullcontext(target) if hasattr(target, "write") else atomic_file(target, force) as file:
             tokens = TokenWriter(file, header)
             for block in blocks:
@@ -266,12 +267,10 @@ class Codec:
         )
 
 
-def weights_hash(quantizer: torch.nn.Module) -> str:
+def weights_hash(quantizer: Quantizer) -> str:
     """Hex of the first 16 bytes of the SHA-256 of a quantiser's state: name, shape and float32 bytes of each tensor, by name."""
     digest = hashlib.sha256()
-    for name, value in sorted(quantizer.state_dict().items()):
-        if not value.is_floating_point() or name.rpartition(".")[2].startswith("ema_"):
-            continue
+    for name, value in sorted(quantizer.export_state().items()):
         digest.update(f"{name} {list(value.shape)}\n".encode())
         digest.update(np.ascontiguousarray(value.detach().cpu().float().numpy(), "<f4").tobytes())
     return digest.hexdigest()[:32]
@@ -285,5 +284,7 @@ def _source(audio, sample_rate: int | None):
             raise UsageError("files bring their own sample rate.", where="sample_rate", code="audio.rate")
         return audio
     if sample_rate is None:
-        raise UsageError("samples come with their rate.", where="sample_rate", code="audio.no_rate", fix="Give sample_rate in Hz.")
+        raise UsageError(
+            "samples come with their rate.", where="sample_rate", code="audio.no_rate", fix="Give sample_rate in Hz."
+        )
     return audio, sample_rate

@@ -61,7 +61,7 @@ class CodecConfig:
         if self.causal != self.vocoder.causal:
             raise ModelError("causal and vocoder.causal differ.", fix="Set both, or neither.")
         if bool(self.semantic) != (self.semantic_dim > 0):
-            raise ModelError("a semantic path has a teacher's name and a width.", fix="Set semantic and semantic_dim, or neither.")
+            raise ModelError("a semantic path has a teacher's name and a width.", fix="Set both, or neither.")
 
 
 @dataclass(frozen=True)

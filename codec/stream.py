@@ -113,12 +113,12 @@ class StreamDecoder:
                 where="codes",
                 code="codec.shape",
             )
-        if codes.size and not (-1 <= codes.min() and codes.max() < sizes):
+        if codes.size and not (codes.min() >= -1 and codes.max() < sizes):
             raise DataError(f"codes reach {codes.max()}; a book has 0 to {sizes - 1}.", where="codes", code="codec.range")
         codes, gain = codes.T.astype(np.int64), np.ones(codes.shape[1], np.float32)
         for t in np.flatnonzero((codes < 0).any(axis=1)):
             last, its_gain = (codes[t - 1], gain[t - 1]) if t else self._last
-            codes[t], gain[t] = last, max(0.0, its_gain - 1 / FADE)
+            codes[t], gain[t] = last, max(0, round(its_gain * FADE) - 1) / FADE
         if len(codes):
             self._last = codes[-1], gain[-1]
             self._codes.push(torch.from_numpy(codes)[None], torch.from_numpy(gain)[None, :, None])

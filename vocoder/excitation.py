@@ -110,5 +110,12 @@ def hold_over_gaps(values: Tensor, valid: Tensor) -> Tensor:
 
 
 def upsample_linear(values: Tensor, factor: int = HOP_LENGTH) -> Tensor:
-    """[B, T] at hop centres -> [B, T * factor] at samples, constant beyond the outer centres."""
-    return F.interpolate(values[:, None], scale_factor=factor, mode="linear", align_corners=False)[:, 0]
+    """[B, T] at hop centres -> [B, T * factor] at samples, constant beyond the outer centres.
+
+    The same arithmetic in every hop, so that a piece of a sound gives the samples of the whole; ``F.interpolate`` loses precision
+    with the position.
+    """
+    place = (torch.arange(factor, device=values.device, dtype=values.dtype) + 0.5) / factor - 0.5  # hops from the centre
+    padded = F.pad(values[:, None], (1, 1), mode="replicate")[:, 0]
+    before, here, after = padded[:, :-2, None], padded[:, 1:-1, None], padded[:, 2:, None]
+    return (here + torch.where(place < 0, here - before, after - here) * place).flatten(1)

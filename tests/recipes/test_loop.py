@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from recipes.train import loop
-from recipes.train.loop import Player, Task, TrainConfig, read_checkpoint, train
+from recipes.train.loop import Player, Task, TrainConfig, precision_of, read_checkpoint, train
 from tts.base.errors import DataError, ModelError
 
 EVERY_STEP = TrainConfig(precision="32-true", save_minutes=0.0, warmup_steps=5, report_steps=5, validate_steps=7, keep=3)
@@ -278,3 +278,11 @@ def test_the_average_of_weights_is_the_stated_recursion(straight):
         decay = min(0.9, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay)
     assert float(ema["w"]) == pytest.approx(expected, abs=1e-5)
+
+
+def test_precision_follows_the_machine_unless_it_is_told(monkeypatch):
+    for native, expected in ((True, "bf16-mixed"), (False, "32-true")):
+        monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda native=native: native)
+        monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: False)
+        assert precision_of("auto", "cpu") == expected
+    assert precision_of("auto", "cuda") == "bf16-mixed" and precision_of("16-mixed", "cpu") == "16-mixed"

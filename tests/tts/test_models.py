@@ -44,7 +44,8 @@ def test_gradients_reach_every_parameter(tiny, batch_of, kind, fusion):
     sum(losses.values()).backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None and torch.isfinite(parameter.grad).all(), name
-        assert parameter.grad.abs().sum() > 0, name
+        if not name.endswith("reference.score.bias"):  # a softmax follows: its gradient is zero but for rounding
+            assert parameter.grad.abs().sum() > 0, name
 
 
 @pytest.mark.parametrize("kind", KINDS)
