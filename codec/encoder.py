@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
@@ -24,7 +25,10 @@ STRIDES = (2, 4, 5, 8)  # their product is the hop
 
 
 class MelEncoder(nn.Module):
-    """[B, 320 T] samples -> [B, T, latent_dim]."""
+    """[B, 320 T] samples -> [B, T, latent_dim]: the mel frame itself, turned, plus what the blocks add.
+
+    At the start the blocks add nothing, so that the latent is the mel, and the decoder's transposed turn gives it back.
+    """
 
     def __init__(self, latent_dim: int, dim: int, hidden: int, n_blocks: int, causal: bool = False):
         super().__init__()
@@ -34,14 +38,38 @@ class MelEncoder(nn.Module):
         self.blocks = nn.ModuleList(ConvNeXtBlock(dim, hidden, 1 / n_blocks, causal=causal) for _ in range(n_blocks))
         self.norm_out = nn.LayerNorm(dim, eps=1e-6)
         self.out = nn.Linear(dim, latent_dim)
+        self.turn = nn.Linear(N_MELS, latent_dim, bias=False)
         self.apply(init_weights)
+        nn.init.zeros_(self.out.weight)
+        nn.init.orthogonal_(self.turn.weight)
 
     def forward(self, wav: Tensor) -> Tensor:
-        x = (log_mel(wav) - MEL_CENTRE) / MEL_SCALE  # [B, T, 100]
-        x = self.norm_in(self.embed(x))
+        mel = (log_mel(wav) - MEL_CENTRE) / MEL_SCALE  # [B, T, 100]
+        x = self.norm_in(self.embed(mel))
         for block in self.blocks:
             x = block(x)
-        return self.out(self.norm_out(x))
+        return self.turn(mel) + self.out(self.norm_out(x))
+
+    @torch.no_grad()
+    def orient(self, mel: Tensor, blocks: list[tuple[int, int]]) -> None:
+        """Turn the mel so that blocks of channels are quantised independently at little loss.
+
+        Principal components of log-mels [N, 100], each given to the block (first channel, width) whose variances have the
+        smallest product so far. Source: Ge et al., Optimized product quantization (CVPR 2013), section 4.2, eigenvalue allocation.
+        """
+        mel = (mel.double() - MEL_CENTRE) / MEL_SCALE
+        variances, axes = torch.linalg.eigh(torch.cov(mel.T))
+        weight = torch.zeros_like(self.turn.weight)
+        log_products, filled = [0.0] * len(blocks), [0] * len(blocks)
+        for variance, axis in zip(variances.flip(0).clamp(min=1e-9), axes.T.flip(0), strict=True):
+            free = [i for i, (_, width) in enumerate(blocks) if filled[i] < width]
+            if not free:
+                break
+            block = min(free, key=lambda i: log_products[i])
+            weight[blocks[block][0] + filled[block]] = axis
+            filled[block] += 1
+            log_products[block] += float(variance.log())
+        self.turn.weight.copy_(weight)
 
     @property
     def reach(self) -> tuple[int, int]:

@@ -97,6 +97,7 @@ class CodecModel(nn.Module):
         )
         self.norm = nn.LayerNorm(dim, eps=1e-6)
         self.out = nn.Linear(dim, N_MELS + 2)  # mel, log F0, voicing logit
+        self.turn = nn.Linear(latent, N_MELS, bias=False)  # what the latent itself says of the mel
         self.hint = nn.Linear(dim, config.vocoder.dim)
         self.semantic_in = SemanticStack(config.semantic_dim, config.semantic_dim, causal) if config.semantic else None
         self.join = nn.Linear(latent + config.semantic_dim, latent) if config.semantic else None
@@ -104,6 +105,8 @@ class CodecModel(nn.Module):
         self.apply(init_weights)
         nn.init.zeros_(self.hint.weight)
         nn.init.zeros_(self.n_books.weight)
+        nn.init.zeros_(self.out.weight)
+        self.turn_back()
         if self.join is not None:  # begins as the model without the path
             with torch.no_grad():
                 self.join.weight.copy_(torch.eye(latent, latent + config.semantic_dim))
@@ -133,6 +136,14 @@ class CodecModel(nn.Module):
         read_back = None if self.semantic_out is None else self.semantic_out(quantized.quantized)
         return CodecOutput(made, mel, log_f0, voiced, read_back, quantized)
 
+    @torch.no_grad()
+    def turn_back(self) -> None:
+        """Let the decoder's turn undo that of a mel encoder; without one it starts silent."""
+        if isinstance(self.encoder, MelEncoder):
+            self.turn.weight.copy_(self.encoder.turn.weight.T)
+        else:
+            nn.init.zeros_(self.turn.weight)
+
     def latent(self, wav: Tensor, semantic: Tensor | None = None) -> Tensor:
         """[B, 320 T] -> [B, T, D] float32, what the quantiser sees."""
         latent = self.encoder(wav)
@@ -151,6 +162,7 @@ class CodecModel(nn.Module):
             x = block(x)
         hidden = self.norm(x)
         mel, log_f0, voiced = self.out(hidden).float().split([N_MELS, 1, 1], dim=-1)
+        mel = mel + self.turn(latent).float()
         return hidden, mel * MEL_SCALE + MEL_CENTRE, log_f0[..., 0] * PITCH_SCALE + PITCH_CENTRE, voiced[..., 0]
 
     def attention_mask(self, size: int, device) -> Tensor:

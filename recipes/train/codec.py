@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from codec.encoder import MelEncoder
 from codec.model import CodecConfig, CodecModel
 from recipes.export import record_model
 from recipes.losses import multi_scale_mel_loss
@@ -63,13 +64,26 @@ class CodecTraining(VocoderTraining):
 
     @torch.no_grad()
     def initialise(self) -> None:
-        """k-means over latents of the corpus, from batches that training does not see."""
-        frames, latents, step = 0, [], -1
-        while frames < self.task.latents:
-            latent = self.model.encoder(self.batch_of([self.seed, 1, -step])["wav"])
-            latents.append(latent.reshape(-1, latent.shape[-1]))
-            frames, step = frames + len(latents[-1]), step - 1
-        self.model.quantizer.initialise(torch.cat(latents), torch.Generator().manual_seed(self.seed))
+        """k-means over latents of the corpus."""
+        latents = self.frames(lambda batch: self.model.latent(batch["wav"]))
+        self.model.quantizer.initialise(latents, torch.Generator().manual_seed(self.seed))
+
+    @torch.no_grad()
+    def orient(self) -> None:
+        """Turn a mel encoder's latent by the statistics of the corpus, and the decoder's back."""
+        if isinstance(self.model.encoder, MelEncoder):
+            blocks = dict.fromkeys(self.model.quantizer.config.blocks)  # residual stages see one block, the same
+            product = self.model.quantizer.config.n_product
+            self.model.encoder.orient(self.frames(lambda batch: batch["mel"]), list(blocks)[: product or 1])
+            self.model.turn_back()
+
+    def frames(self, of) -> Tensor:
+        """``of(batch)`` [B, T, D] of batches that training does not see, as at least ``task.latents`` rows [N, D]."""
+        rows, step = [], 1
+        while sum(map(len, rows)) < self.task.latents:
+            rows.append(of(self.batch_of([self.seed, 1, step])).flatten(0, 1))
+            step += 1
+        return torch.cat(rows)
 
 
 def main(
@@ -96,8 +110,11 @@ def main(
     if warm_start:
         start_from(net, warm_start, "codec")
     job = CodecTraining(dump, net, task, config.seed)
+    begins = not list(Path(exp).glob("step-*"))
+    if begins and not warm_start:
+        job.orient()
     if task.quantize:
-        if not list(Path(exp).glob("step-*")):
+        if begins:
             job.initialise()
         elif hasattr(net.quantizer, "start_learning"):
             net.quantizer.start_learning()
