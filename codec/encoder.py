@@ -59,9 +59,11 @@ class MelEncoder(nn.Module):
         """
         mel = (mel.double() - MEL_CENTRE) / MEL_SCALE
         variances, axes = torch.linalg.eigh(torch.cov(mel.T))
+        variances = variances.clamp(min=1e-6 * float(variances[-1]))
+        variances = variances / variances[0]  # from one up, so that products grow
         weight = torch.zeros_like(self.turn.weight)
         log_products, filled = [0.0] * len(blocks), [0] * len(blocks)
-        for variance, axis in zip(variances.flip(0).clamp(min=1e-9), axes.T.flip(0), strict=True):
+        for variance, axis in zip(variances.flip(0), axes.T.flip(0), strict=True):
             free = [i for i, (_, width) in enumerate(blocks) if filled[i] < width]
             if not free:
                 break

@@ -110,3 +110,24 @@ def test_training_goes_from_autoencoder_to_codes_and_resumes_to_the_bit(dump, tm
     whole, resumed = quantised("whole", [4]), quantised("resumed", [2, 4])
     assert whole.keys() == resumed.keys() and all(torch.equal(whole[name], resumed[name]) for name in whole)
     assert "quantizer.books.0.ema_usage" in whole and whole["quantizer.books.7.vectors"].any()
+
+
+def test_an_untrained_codec_gives_the_mel_back_from_blocks_that_do_not_correlate():
+    from vocoder.audio.mel import log_mel
+
+    model = CodecModel(CodecConfig(**{**SIZES, "latent_dim": 192})).eval()
+    wav = speech(8, 60)[0] * torch.linspace(0.1, 1, 8)[:, None]
+    wav = wav + torch.from_numpy(np.random.default_rng(1).standard_normal(tuple(wav.shape))).float().cumsum(1).mul(1e-3)
+    mel = log_mel(wav)
+    blocks = [(0, 64), (64, 64), (128, 64)]
+    model.encoder.orient(mel.flatten(0, 1), blocks)
+    model.turn_back()
+    with torch.inference_mode():
+        latent = model.latent(wav)
+        none = torch.zeros(8, dtype=torch.long)
+        assert torch.allclose(model.read(latent, none)[1], mel, atol=1e-4)
+        covariance = torch.cov(latent.flatten(0, 1).T)
+    across = max(float(covariance[a : a + 64, b : b + 64].abs().max()) for a in (0, 64, 128) for b in (0, 64, 128) if a != b)
+    assert across < 1e-3 * float(covariance.diagonal().max())
+    products = [float(covariance.diagonal()[a : a + 20].clamp(min=1e-9).log().sum()) for a, _ in blocks]
+    assert max(products) - min(products) < 10  # no block has all the large ones
