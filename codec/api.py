@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -88,7 +89,8 @@ class Codec:
         sizes = from_dict(CodecConfig, config.get("model"), str(folder))
         model = build(CodecModel, sizes)
         load_into(model, tensors, str(folder))
-        return cls(model, {"name": folder.name, **config})
+        name = re.sub(r"[^a-z0-9._-]", "-", folder.resolve().name.lower()).strip("._-")[:24]
+        return cls(model, {"name": name or "codec", **config})
 
     @property
     def frame_rate(self) -> float:
