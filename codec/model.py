@@ -4,10 +4,11 @@
     codes ──▶ latent ──attention, ConvNeXt──▶ hidden ──▶ mel, F0, voicing ──▶ vocoder (excited Fourier head) ──▶ wav
                                                  └──────── hint ─────────────────▲
 
-With a semantic path, features of a self-supervised model join the latent before the quantiser, and are read back from the codes.
+With a semantic path, features of a self-supervised model join the latent before the quantiser, and are read back from the codes;
+or they are only read back (``semantic_input`` false), and encoding needs no such model.
 
 Sources: Language-Codec (arXiv 2402.12208): masked-channel quantiser, attention before the blocks, Fourier decoder. X-Codec
-(arXiv 2408.17175 §3): the semantic path. Differs: the decoder is the package's vocoder, with all of its trunk, driven by mel and
+(arXiv 2408.17175 §3): the semantic path; SpeechTokenizer (arXiv 2308.16692): the path without input. Differs: the decoder is the package's vocoder, with all of its trunk, driven by mel and
 F0 that are read from the codes (F0 costs no bits of its own), and by what else of the hidden state it finds useful; attention
 hears a window of frames, so that hours can be decoded.
 """
@@ -52,6 +53,7 @@ class CodecConfig:
     attention_frames: int = 0  # frames on each side that the decoder's attention hears (before alone, when causal); 0: none
     semantic: str = ""  # teacher of the semantic path (codec.units.extractor); empty: no path
     semantic_dim: int = 0  # width of its features
+    semantic_input: bool = True  # the features also join the latent; False: only training needs the teacher
     causal: bool = False  # encoder and decoder look ahead no more than their Fourier transforms do
     vocoder: VocoderConfig = field(default_factory=VocoderConfig)
 
@@ -72,7 +74,8 @@ class CodecOutput:
     mel: Tensor  # [B, T, 100] predicted log-mel
     log_f0: Tensor  # [B, T] predicted, natural log of Hz
     voiced: Tensor  # [B, T] logit
-    semantic: Tensor | None  # [B, T, semantic_dim] the teacher's features, read back from the codes
+    semantic: Tensor | None  # [B, T, semantic_dim] the teacher's features as ``normalised`` gives them, read back from the codes
+    latent: Tensor  # [B, T, latent_dim] what was quantised
     quantized: Quantized
 
 
@@ -99,8 +102,9 @@ class CodecModel(nn.Module):
         self.out = nn.Linear(dim, N_MELS + 2)  # mel, log F0, voicing logit
         self.turn = nn.Linear(latent, N_MELS, bias=False)  # what the latent itself says of the mel
         self.hint = nn.Linear(dim, config.vocoder.dim)
-        self.semantic_in = SemanticStack(config.semantic_dim, config.semantic_dim, causal) if config.semantic else None
-        self.join = nn.Linear(latent + config.semantic_dim, latent) if config.semantic else None
+        joins = config.semantic and config.semantic_input
+        self.semantic_in = SemanticStack(config.semantic_dim, config.semantic_dim, causal) if joins else None
+        self.join = nn.Linear(latent + config.semantic_dim, latent) if joins else None
         self.semantic_out = SemanticStack(latent, config.semantic_dim, causal) if config.semantic else None
         self.apply(init_weights)
         nn.init.zeros_(self.hint.weight)
@@ -110,6 +114,9 @@ class CodecModel(nn.Module):
         if self.join is not None:  # begins as the model without the path
             with torch.no_grad():
                 self.join.weight.copy_(torch.eye(latent, latent + config.semantic_dim))
+        if config.semantic:  # of the teacher's features, over a corpus
+            self.register_buffer("semantic_mean", torch.zeros(config.semantic_dim))
+            self.register_buffer("semantic_std", torch.ones(config.semantic_dim))
         self.vocoder = FourierVocoder(config.vocoder)
 
     def forward(self, wav: Tensor, f0: Tensor, n_q=None, generator=None, quantize: bool = True, semantic=None) -> CodecOutput:
@@ -121,7 +128,7 @@ class CodecModel(nn.Module):
             n_q: Books of all items or of each; None = drawn (``Quantizer.draw_n_q``).
             generator: Of the draws.
             quantize: False: the latent goes on as it is, as an autoencoder.
-            semantic: [B, T, semantic_dim] features of the teacher; for a model with a semantic path.
+            semantic: [B, T, semantic_dim] features of the teacher; for a model with ``semantic_input``.
         """
         latent = self.latent(wav, semantic)
         if quantize:
@@ -134,7 +141,7 @@ class CodecModel(nn.Module):
         pulses = pulse_train(f0, torch.rand(len(f0), device=f0.device), held)
         made = self.vocoder(mel, f0, pulses=pulses, held=held, extra=self.hint(hidden))
         read_back = None if self.semantic_out is None else self.semantic_out(quantized.quantized)
-        return CodecOutput(made, mel, log_f0, voiced, read_back, quantized)
+        return CodecOutput(made, mel, log_f0, voiced, read_back, latent, quantized)
 
     @torch.no_grad()
     def turn_back(self) -> None:
@@ -150,8 +157,17 @@ class CodecModel(nn.Module):
         if self.join is not None:
             if semantic is None:
                 raise ModelError(f"this codec hears features of {self.config.semantic}.", fix="Give semantic [B, T, D].")
-            latent = self.join(torch.cat([latent, self.semantic_in(semantic)], dim=-1))
+            latent = self.join(torch.cat([latent, self.semantic_in(self.normalised(semantic))], dim=-1))
         return latent.float()
+
+    def normalised(self, semantic: Tensor) -> Tensor:
+        """The teacher's features [B, T, semantic_dim] with mean 0 and variance 1 in each dimension, over the corpus."""
+        return (semantic - self.semantic_mean) / self.semantic_std
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether ``latent`` and ``encode`` want the teacher's features."""
+        return self.join is not None
 
     def read(self, latent: Tensor, n_q: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """latent [B, T, D], books of each item [B] -> hidden [B, T, dim], mel [B, T, 100], log F0 and voicing logit [B, T]."""

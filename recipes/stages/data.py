@@ -75,18 +75,20 @@ def validate(context, folders, audio, everything, as_json, nj):
 @click.command(epilog="Example:  python -m recipes features --data data --dump dump --nj 2")
 @click.option("--data", "data_dir", default="data", show_default=True, metavar="DIR", help="Folder of the data directories.")
 @click.option("--dump", default="dump", show_default=True, metavar="DIR", help="Feature store to write.")
+@click.option("--phones/--no-phones", default=True, show_default=True, help="A codec and a vocoder need no phones.")
 @JOBS
-def features(data_dir, dump, nj):
+def features(data_dir, dump, phones, nj):
     """Audio, mel, pitch and phones of every split. A split that is complete is left as it is."""
     from recipes import datadir
     from recipes.cut import cut
     from recipes.features import extract
-    from recipes.phones import write_phones
+    from recipes.phones import write_phones, write_rows
 
     for split in SPLITS:
         if (Path(data_dir) / split / "utt2spk").exists():
             rows = cut(datadir.read(Path(data_dir) / split), Path(dump) / split / "cut")
-            counts = write_phones(rows, Path(dump) / split)
+            Path(dump, split).mkdir(parents=True, exist_ok=True)
+            counts = (write_phones if phones else write_rows)(rows, Path(dump) / split)
             extract([(row.id, str(row.wav)) for row in rows], Path(dump) / split, nj)
             click.echo(f"features: {split}: " + ", ".join(f"{name} {n:,}" for name, n in counts.items()))
 

@@ -80,6 +80,10 @@ class Task:
         """The batch of a step, a pure function of (seed, step): every task has its own."""
         raise NotImplementedError
 
+    def report(self) -> dict[str, float]:
+        """Further figures of the steps since the last report, beside the losses."""
+        return {}
+
     def validate(self, model: nn.Module, step: int) -> dict[str, float]:
         return {}
 
@@ -154,6 +158,7 @@ def train(task: Task, config: TrainConfig, exp, *, minutes: float, device: str =
                 seconds = time.monotonic() - started
                 means = {name: sum(values) / len(values) for name, values in figures.items()}
                 row = {"step": step, "steps_per_second": (step - since) / seconds, "rate": config.rate(step), **means}
+                row |= task.report()
                 write_row(log, writer, row)
                 progress.update(step=step, **{k: v for k, v in list(means.items())[:4]})
                 figures = {}
@@ -303,11 +308,17 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def start_from(module: nn.Module, folder, kind: str) -> None:
-    """Begin with the weights of a model folder of the same kind and sizes, instead of random ones."""
+def start_from(module: nn.Module, folder, kind: str, keep: str | None = None) -> None:
+    """Begin with the weights of a model folder of the same kind and sizes, instead of random ones.
+
+    Tensors of ``module`` whose names begin with ``keep`` stay as they are, and those of the folder are passed over.
+    """
     from vocoder.nn.checkpoint import load_into, load_model
 
     _, tensors = load_model(folder, kind)
+    if keep:
+        own = {name: value for name, value in module.state_dict().items() if name.startswith(keep)}
+        tensors = {name: value for name, value in tensors.items() if not name.startswith(keep)} | own
     load_into(module, tensors, str(folder))
 
 
