@@ -19,6 +19,7 @@ from codec.quantize.base import Quantizer
 from codec.stream import CHUNK, StreamDecoder, StreamEncoder
 from codec.tokenfile import Gap, TokenReader, TokenWriter
 from codec.tokenheader import TokenHeader
+from codec.units.extractor import unit_extractor
 from tts.base.errors import DataError, UsageError
 from tts.base.files import atomic_file
 from vocoder.audio.frames import HOP_LENGTH, SAMPLE_RATE
@@ -180,6 +181,8 @@ class Codec:
             raise UsageError(
                 f"{n_books} books; this codec has {self.min_books} to {self.n_books}.", where="n_books", code="codec.books"
             )
+        if self.extractor is None and self.model.needs_teacher:
+            self.extractor = unit_extractor(self.model.config.semantic)
         return StreamEncoder(self.model, n_books, chunk, self.extractor)
 
     def decoder(self, seed: int = 0, chunk: int = CHUNK) -> StreamDecoder:

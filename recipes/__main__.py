@@ -25,6 +25,7 @@ STAGES = {
     "predict-mels": ("recipes.stages.training", "predict_mels", "Stage 5: what the vocoder is fine-tuned on."),
     "export": ("recipes.stages.training", "export", "Stage 6: a training folder's best weights as a model folder."),
     "synthesise": ("recipes.stages.speak", "synthesise", "Stage 7: speak the test sentences."),
+    "resynthesise": ("recipes.stages.speak", "resynthesise", "Stage 7: the test recordings through a codec and back."),
     "score": ("recipes.stages.speak", "score", "Stage 8: synthetic beside natural speech, of any recipe."),
     "evaluate": ("recipes.evaluate.command", "evaluate", "Stage 8: every table of the house models' RESULTS.md."),
     "pack": ("recipes.stages.packing", "pack", "A corpus with its features in one small file."),

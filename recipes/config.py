@@ -1,6 +1,6 @@
 """Training configurations: YAML in ``egs/*/conf``, read once into frozen dataclasses.
 
-    base: train_fs2.yaml        # optional, one level: what is not said here is taken from there
+    base: train_fs2.yaml        # optional, one level: every value that is not given here is taken from there
     model: {...}                # each section is one dataclass; unknown keys and sections are refused by name
     task: {...}
     train: {...}
@@ -25,7 +25,7 @@ def read(path: str | Path | None, overrides: Iterable[str], sections: Iterable[s
         base = _load(Path(path).parent / content.pop("base"))
         if "base" in base:
             raise DataError("a base has a base; one level is allowed.", where=path, code="config.base")
-        content = {name: {**base.get(name, {}), **content.get(name, {})} for name in {**base, **content}}
+        content = _over(base, content)
     for override in overrides:
         name, equals, value = override.partition("=")
         section, dot, key = name.partition(".")
@@ -41,6 +41,12 @@ def read(path: str | Path | None, overrides: Iterable[str], sections: Iterable[s
         if not isinstance(section, dict):
             raise DataError(f"section {name!r} must hold named values.", where=path, code="config.section")
     return {name: content.get(name, {}) for name in sections}
+
+
+def _over(base: dict, own: dict) -> dict:
+    """``base`` with the values of ``own`` in it, at every depth."""
+    nested = {name: _over(base[name], value) for name, value in own.items() if isinstance(value, dict) and isinstance(base.get(name), dict)}
+    return {**base, **own, **nested}
 
 
 def _load(path: Path) -> dict:

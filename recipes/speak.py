@@ -27,17 +27,28 @@ def speak(data, model, out, utterances: int | None = None) -> int:
     """
     from vocoder.audio.io import write_audio
 
-    rows = datadir.read(data)
-    if not rows:
-        raise DataError("holds no sentence.", where=data, code="speak.empty")
-    if utterances and len(rows) > utterances:
-        rows = [rows[i] for i in np.linspace(0, len(rows) - 1, utterances).round().astype(int)]
+    rows = choose(data, utterances)
     house, out, made = House.load(Path(model)), Path(out), []
     out.mkdir(parents=True, exist_ok=True)
     for row in track(rows, "synthesise"):
         spoken = house.speak(row)
         write_audio(out / f"{row.id}.wav", spoken.wav, SAMPLE_RATE, force=True)
         made.append({"id": row.id, "voice": spoken.voice, "rtf": round(spoken.rtf, 4), "text": row.text})
-    atomic_write(out / "wav.scp", "".join(f"{row.id} {out / row.id}.wav\n" for row in rows), force=True)
-    atomic_write(out / "spoken.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in made), force=True)
+    write_list(out, made)
     return len(made)
+
+
+def choose(data, utterances: int | None) -> list[datadir.Utterance]:
+    """At most ``utterances`` rows of a data directory, spread evenly over it."""
+    rows = datadir.read(data)
+    if not rows:
+        raise DataError("holds no sentence.", where=data, code="speak.empty")
+    if utterances and len(rows) > utterances:
+        rows = [rows[i] for i in np.linspace(0, len(rows) - 1, utterances).round().astype(int)]
+    return rows
+
+
+def write_list(out: Path, made: list[dict]) -> None:
+    """``wav.scp`` and ``spoken.jsonl`` of what was made."""
+    atomic_write(out / "wav.scp", "".join(f"{row['id']} {out / row['id']}.wav\n" for row in made), force=True)
+    atomic_write(out / "spoken.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in made), force=True)

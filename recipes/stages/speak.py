@@ -1,4 +1,4 @@
-"""Stages 7 and 8: synthesis of held-out sentences, and their score."""
+"""Stages 7 and 8: synthesis of held-out sentences, or copies of recordings, and their score."""
 
 from __future__ import annotations
 
@@ -15,6 +15,19 @@ def synthesise(data_dir, model, out, utterances):
     from recipes.speak import speak
 
     click.echo(f"synthesise: {speak(data_dir, model, out, utterances)} sentences in {out}")
+
+
+@click.command(epilog="Example:  python -m recipes resynthesise --data data/test --model exp/models/codec --out exp/synth/codec")
+@click.option("--data", "data_dir", default="data/test", show_default=True, metavar="DIR", help="Data directory.")
+@click.option("--model", required=True, metavar="DIR", help="Codec.")
+@click.option("--out", required=True, metavar="DIR", help="Folder of the wav files.")
+@click.option("--books", "n_books", type=click.IntRange(1), metavar="N", help="Books to keep; all if left out.")
+@click.option("--utterances", type=click.IntRange(1), help="At most so many.")
+def resynthesise(data_dir, model, out, n_books, utterances):
+    """Recordings of a data directory through a codec and back."""
+    from recipes.resynthesise import resynthesise as copy
+
+    click.echo(f"resynthesise: {copy(data_dir, model, out, n_books, utterances)} recordings in {out}")
 
 
 @click.command(epilog="Example:  python -m recipes score --data data/test --synth exp/synth/fs2 --aligner exp/models/aligner")
