@@ -75,6 +75,34 @@ def test_an_unknown_encoder_is_refused():
         CodecConfig(encoder="lstm")
 
 
+@pytest.mark.parametrize("joins", [True, False])
+def test_the_semantic_path_hears_the_teacher_and_is_taught_by_it(joins):
+    model, (wav, f0) = tiny(semantic="aligner", semantic_dim=6, semantic_input=joins), speech()
+    features = 3 + 2 * torch.randn(2, 40, 6, generator=torch.Generator().manual_seed(0))
+    model.semantic_mean.fill_(3.0)
+    model.semantic_std.fill_(2.0)
+    assert model.needs_teacher is joins
+    if joins:
+        torch.nn.init.normal_(model.join.weight, std=0.3)  # zero for the teacher at first
+    out = model.train()(wav, f0, quantize=False, semantic=features)
+    assert out.semantic.shape == features.shape and out.latent.shape == (2, 40, 12)
+    (out.semantic - model.normalised(features)).square().mean().backward()
+    parts = ["encoder", "semantic_out", *(["semantic_in", "join"] if joins else [])]
+    idle = [name for part in parts for name, p in getattr(model, part).named_parameters(part) if p.grad is None or not p.grad.any()]
+    assert not idle
+    if joins:
+        with pytest.raises(ModelError, match="hears features of aligner"):
+            model.encode(wav)
+    else:
+        assert model.semantic_in is model.join is None and model.latent(wav).shape == (2, 40, 12)
+
+
+def test_a_joined_path_begins_as_the_model_without_it():
+    model, (wav, _) = CodecModel(CodecConfig(**SIZES, semantic="aligner", semantic_dim=6)), speech()
+    with torch.no_grad():
+        assert torch.allclose(model.latent(wav, torch.randn(2, 40, 6)), model.encoder(wav), atol=1e-6)
+
+
 @pytest.fixture(scope="module")
 def dump(tmp_path_factory):
     from recipes.store import StoreWriter
