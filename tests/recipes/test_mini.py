@@ -1,4 +1,4 @@
-"""The corpus made in seconds is what it says, and every stage of egs/mini runs on it and learns."""
+"""The corpus made in seconds is what it says, and every stage of the recipes of egs/mini runs on it and learns."""
 
 import json
 import os
@@ -18,6 +18,7 @@ from vocoder.audio.io import read_audio, read_info
 
 ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "egs" / "mini" / "tts1"
+CODEC = ROOT / "egs" / "mini" / "codec1"
 
 
 def call(recipe: Path, *options: str) -> subprocess.CompletedProcess:
@@ -89,6 +90,54 @@ def test_every_stage_of_the_recipe_runs_and_learns(tmp_path):
     assert "Held-out sentences, fs2" in (tmp_path / "exp" / "RESULTS.md").read_text()
 
 
+@pytest.mark.slow
+def test_every_stage_of_the_codec_recipe_runs_and_learns(tmp_path):
+    folders = [f"--{name}={tmp_path / name}" for name in ("data", "dump", "exp")]
+    done = call(CODEC, *folders, "--data-options", f"--downloads {tmp_path}/downloads --per-voice 4", "--nj", "1",
+                "--autoencoder-steps", "30", "--codes-steps", "20", "--utterances", "2")  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert re.findall(r"stage (\d): ", done.stderr) == list("12345678")
+    features = {path.stem for path in (tmp_path / "dump" / "train").glob("*.json")}
+    assert features == {"wav", "mel", "f0"} and (tmp_path / "dump" / "train" / "utterances.jsonl").exists()
+
+    metrics = {name: [json.loads(line) for line in (tmp_path / "exp" / name / "metrics.jsonl").read_text().splitlines()]
+               for name in ("codec-autoencoder", "codec")}  # fmt: skip
+    before, after = (metrics["codec-autoencoder"][i]["mel"] for i in (0, 2))
+    assert after < 0.8 * before  # 0.6 measured
+    assert {"book/7/perplexity", "d", "features"} <= metrics["codec"][1].keys() and "d" not in metrics["codec"][0]
+
+    from codec import Codec
+
+    codec = Codec.load(tmp_path / "exp" / "models" / "codec")
+    assert codec.n_books == 8 and codec.config["began_from"]["steps"] == 30
+    copies = [json.loads(line) for line in (tmp_path / "exp" / "synth" / "codec" / "spoken.jsonl").read_text().splitlines()]
+    assert len(copies) == 2 and all(row["kbps"] == 3.6 for row in copies)  # 8 books of 6 bits, 75 times a second
+    scores = json.loads((tmp_path / "exp" / "scores" / "score-codec.json").read_text())
+    assert all(clip["length"] == pytest.approx(1, abs=0.01) for clip in scores["clips"])
+    assert "Held-out sentences, codec" in (tmp_path / "exp" / "RESULTS.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["house", "mini", "libritts"])
+def test_codec_recipes_call_the_same_stages(name):
+    recipe = ROOT / "egs" / name / "codec1"
+    done = call(recipe, "--dry-run", "--ngpu", "1", "--nj", "3", "--minutes", "7", "--conf", "conf/rvq.yaml", "--books=4")
+    stages = re.findall(r"-m recipes (\S+)", done.stderr)
+    assert done.returncode == 0 and "local/data.sh --data data" in done.stderr
+    assert stages == ["validate", "features", "train-codec", "export", "train-codec", "export", "resynthesise", "score"]
+    assert done.stderr.count("--device cuda") == done.stderr.count("--minutes 7 ") == done.stderr.count("--config conf/rvq.yaml") == 2
+    assert "--nj 3" in done.stderr and "--no-phones" in done.stderr and "--model exp/models/rvq " in done.stderr
+    assert ("--vocoder ../../../vocoder/assets/house" in done.stderr) is (name == "house")
+    assert call(recipe, "--list-stages").stdout.splitlines() == [
+        "1 data", "2 validate", "3 features", "4 autoencoder", "5 codes", "6 export", "7 decode", "8 evaluate"]  # fmt: skip
+    assert (recipe / "README.md").exists()
+
+
+def test_an_autoencoder_that_is_there_is_not_trained_again():
+    done = call(ROOT / "egs" / "house" / "codec1", "--dry-run", "--stage", "4", "--stop-stage", "5", "--autoencoder", "ae",
+                "--conf", "conf/fsq.yaml")  # fmt: skip
+    assert re.findall(r"-m recipes (\S+)", done.stderr) == ["train-codec"] and "--warm-start ae" in done.stderr
+
+
 def test_the_script_takes_both_spellings_and_refuses_what_it_does_not_know():
     done = call(RECIPE, "--dry-run", "--stage", "7", "--stop_stage=8", "--utterances", "9")
     assert done.returncode == 0
@@ -113,22 +162,45 @@ def test_other_recipes_call_the_same_stages(name, tmp_path):
     assert "--device cuda" in done.stderr and "--nj 3" in done.stderr
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("egs/*/*/conf/*.yaml")), ids=lambda path: "/".join(path.parts[-4::2]))
-def test_every_configuration_of_egs_is_read_by_its_dataclasses(path):
+ABLATIONS = {
+    "rvq": ("quantizer", "rvq"), "fsq": ("quantizer", "fsq"), "factorized": ("quantizer", "factorized"), "causal": ("causal", True),
+    "semantic": ("semantic", "aligner"), "distil": ("semantic_input", False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["house", "mini", "libritts"])
+def test_an_ablation_changes_what_it_is_named_after_and_no_size(name):
     from recipes import config
-    from recipes.train import acoustic, aligner, vocoder
+
+    folder = ROOT / "egs" / name / "codec1" / "conf"
+    plain = config.read(folder / "codec.yaml", [], ("model", "task", "train"))
+    for ablation, (key, value) in ABLATIONS.items():
+        given = config.read(folder / f"{ablation}.yaml", [], ("model", "task", "train"))
+        assert given["model"][key] == value and (given["task"], given["train"]) == (plain["task"], plain["train"])
+        for size in ("dim", "latent_dim", "encoder"):
+            assert given["model"].get(size) == plain["model"].get(size)
+        assert given["model"].get("vocoder", {}).get("dim") == plain["model"].get("vocoder", {}).get("dim")
+
+
+@pytest.mark.parametrize("path", sorted(p for p in ROOT.glob("egs/*/*/conf/*.yaml") if "TEMPLATE" not in p.parts), ids=lambda path: "/".join(path.parts[-4::2]))
+def test_every_configuration_of_egs_is_read_by_its_dataclasses(path):
+    from codec.model import CodecConfig
+    from recipes import config
+    from recipes.train import acoustic, aligner, codec, vocoder
     from recipes.train.loop import TrainConfig
     from tts.aligner import AlignerConfig
     from tts.models.text import TextConfig
     from vocoder.fourier import VocoderConfig
     from vocoder.nn.config import from_dict
 
-    sections = {
+    codec1 = {"model": (CodecConfig, {}), "task": (codec.CodecTask, {})}
+    sections = dict.fromkeys(("codec", *ABLATIONS), codec1) if path.parts[-3] == "codec1" else {
         "aligner": {"model": (AlignerConfig, {"n_symbols": 9}), "task": (aligner.AlignerTask, {})},
         "vocoder": {"model": (VocoderConfig, {}), "task": (vocoder.VocoderTask, {})},
         "fs2": {"text": (TextConfig, {"n_symbols": 9, "languages": [1]}), "task": (acoustic.AcousticTask, {})},
         "flow": {"text": (TextConfig, {"n_symbols": 9, "languages": [1]}), "task": (acoustic.AcousticTask, {})},
-    }[path.stem.split("-")[0]] | {"train": (TrainConfig, {})}
+    }
+    sections = sections[path.stem.split("-")[0]] | {"train": (TrainConfig, {})}
     given = config.read(path, [], sections)
     for name, (cls, needed) in sections.items():
         from_dict(cls, {**needed, **given[name]}, f"{path}: {name}")
@@ -138,11 +210,11 @@ def test_configurations_have_a_base_overrides_and_no_unknown_names(tmp_path):
     from recipes import config
     from tts.base.errors import DataError, UsageError
 
-    (tmp_path / "base.yaml").write_text("task: {budget: 6000, longest: 900}\ntrain: {learning_rate: 1.0e-3}\n")
-    (tmp_path / "own.yaml").write_text("base: base.yaml\ntask: {budget: 10}\n")
+    (tmp_path / "base.yaml").write_text("task: {budget: 6000, longest: 900}\ntrain: {learning_rate: 1.0e-3}\nmodel: {inner: {a: 1, b: 2}}\n")
+    (tmp_path / "own.yaml").write_text("base: base.yaml\ntask: {budget: 10}\nmodel: {inner: {b: 3}}\n")
     given = config.read(tmp_path / "own.yaml", ["train.learning_rate=2e-4", "train.seed=7", "train.betas=[0.8, 0.9]"],
                         ("task", "train", "model"))  # fmt: skip
-    assert given == {"task": {"budget": 10, "longest": 900}, "model": {},
+    assert given == {"task": {"budget": 10, "longest": 900}, "model": {"inner": {"a": 1, "b": 3}},
                      "train": {"learning_rate": 2e-4, "seed": 7, "betas": [0.8, 0.9]}}  # fmt: skip
     with pytest.raises(DataError, match=r"no section 'task'. Did you mean 'tasks'"):
         config.read(tmp_path / "own.yaml", [], ("tasks", "train"))
@@ -157,6 +229,9 @@ def test_a_packed_corpus_stands_for_the_stages_before_training(tmp_path):
     done = call(ROOT / "egs" / "house" / "tts1", "--dry-run", "--pack", "c.pack", "--data", str(tmp_path / "none"), "--ngpu", "1")
     assert done.returncode == 0
     assert re.findall(r"-m recipes (\S+)", done.stderr) == ["train-vocoder", "train-acoustic", "export", "export"]
+    assert done.stderr.count("--pack c.pack") == 2
+    done = call(ROOT / "egs" / "house" / "codec1", "--dry-run", "--pack", "c.pack", "--data", str(tmp_path / "none"))
+    assert re.findall(r"-m recipes (\S+)", done.stderr) == ["train-codec", "export", "train-codec", "export"]
     assert done.stderr.count("--pack c.pack") == 2
     done = call(ROOT / "egs" / "house" / "tts1", "--dry-run", "--ngpu", "4")
     assert done.returncode == 2 and "one GPU" in done.stderr

@@ -3,4 +3,4 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-./codec.sh --nj 2 --utterances 4 --vocoder "" --autoencoder-steps 100 --codes-steps 60 "$@"
+./codec.sh --nj 2 --utterances 4 --vocoder "" --autoencoder-steps 100 --codes-steps 40 "$@"
