@@ -8,9 +8,9 @@ With a semantic path, features of a self-supervised model join the latent before
 or they are only read back (``semantic_input`` false), and encoding needs no such model.
 
 Sources: Language-Codec (arXiv 2402.12208): masked-channel quantiser, attention before the blocks, Fourier decoder. X-Codec
-(arXiv 2408.17175 §3): the semantic path; SpeechTokenizer (arXiv 2308.16692): the path without input. Differs: the decoder is the package's vocoder, with all of its trunk, driven by mel and
-F0 that are read from the codes (F0 costs no bits of its own), and by what else of the hidden state it finds useful; attention
-hears a window of frames, so that hours can be decoded.
+(arXiv 2408.17175 §3): the semantic path; SpeechTokenizer (arXiv 2308.16692): the path without input. Differs: the decoder is
+the package's vocoder, with all of its trunk, driven by mel and F0 that are read from the codes (F0 costs no bits of its own), and
+by what else of the hidden state it finds useful; attention hears a window of frames, so that hours can be decoded.
 """
 
 from __future__ import annotations

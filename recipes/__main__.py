@@ -73,8 +73,9 @@ def run(args: list[str]) -> int:
         return error.exit_code
     except (TtsError, ModuleNotFoundError) as error:
         if isinstance(error, ModuleNotFoundError):
-            error = UnavailableError(f"{error.name} is not installed.", code="package.missing",
-                                     fix="pip install 'parlance-tts[train,eval]'")
+            error = UnavailableError(
+                f"{error.name} is not installed.", code="package.missing", fix="pip install 'parlance-tts[train,eval]'"
+            )
         if "--debug" in args:
             traceback.print_exc()
         click.echo(f"recipes: {error}", err=True)

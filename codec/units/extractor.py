@@ -56,7 +56,7 @@ def resampled(wav: Tensor, sample_rate: int) -> Tensor:
 
 
 def at_frames(features: Tensor, frame_rate: float, n_frames: int) -> Tensor:
-    """[B, N, D] at ``frame_rate`` -> [B, n_frames, D] at 75 Hz: linear between the centres, held beyond the first and the last."""
+    """[B, N, D] at ``frame_rate`` -> [B, n_frames, D] at 75 Hz: linear between the centres, held before and after them."""
     if frame_rate == FRAME_RATE and features.shape[1] == n_frames:
         return features
     centres = (torch.arange(n_frames, device=features.device, dtype=torch.float64) + 0.5) * (frame_rate / FRAME_RATE) - 0.5
@@ -100,14 +100,13 @@ class TransformersUnits(UnitExtractor):
         self.model.requires_grad_(False)
         self.name, self.dim = f"transformers:{place}", self.model.config.hidden_size
         self.sample_rate, self.normalised = before.sampling_rate, bool(getattr(before, "do_normalize", False))
-        kernels, self.stride = zip(self.model.config.conv_kernel, self.model.config.conv_stride, strict=True), 1
-        self.window = 1
-        for kernel, stride in kernels:
+        self.window = self.stride = 1  # samples that a feature hears, and from one to the next
+        for kernel, stride in zip(self.model.config.conv_kernel, self.model.config.conv_stride, strict=True):
             self.window += (kernel - 1) * self.stride
             self.stride *= stride
         if self.window < self.stride:
-            raise DataError(f"its frames hear {self.window} samples and step by {self.stride}.", where=self.name, code="units.frames",
-                            fix="Use HuBERT, WavLM, wav2vec 2.0 or XLS-R.")  # fmt: skip
+            raise DataError(f"its frames hear {self.window} samples and step by {self.stride}.", where=self.name,
+                            code="units.frames", fix="Use HuBERT, WavLM, wav2vec 2.0 or XLS-R.")  # fmt: skip
         self.frame_rate = self.sample_rate / self.stride
 
     def run(self, wav):

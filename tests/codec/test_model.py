@@ -88,7 +88,8 @@ def test_the_semantic_path_hears_the_teacher_and_is_taught_by_it(joins):
     assert out.semantic.shape == features.shape and out.latent.shape == (2, 40, 12)
     (out.semantic - model.normalised(features)).square().mean().backward()
     parts = ["encoder", "semantic_out", *(["semantic_in", "join"] if joins else [])]
-    idle = [name for part in parts for name, p in getattr(model, part).named_parameters(part) if p.grad is None or not p.grad.any()]
+    named = [pair for part in parts for pair in getattr(model, part).named_parameters(part)]
+    idle = [name for name, p in named if p.grad is None or not p.grad.any()]
     assert not idle
     if joins:
         with pytest.raises(ModelError, match="hears features of aligner"):

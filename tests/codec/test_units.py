@@ -74,7 +74,8 @@ def transformers(monkeypatch):
         return cls()
 
     auto = types.SimpleNamespace(from_pretrained=lambda place, local_files_only: load(Model, place, local_files_only))
-    facts = types.SimpleNamespace(from_pretrained=lambda *_, **__: types.SimpleNamespace(sampling_rate=16_000, do_normalize=False))
+    given = types.SimpleNamespace(sampling_rate=16_000, do_normalize=False)
+    facts = types.SimpleNamespace(from_pretrained=lambda *_, **__: given)
     module = types.ModuleType("transformers")
     module.AutoModel, module.AutoFeatureExtractor = auto, facts
     monkeypatch.setitem(sys.modules, "transformers", module)
@@ -115,3 +116,16 @@ def test_an_own_extractor_is_found_by_its_name(monkeypatch):
     monkeypatch.setattr(extractor, "_KINDS", dict(extractor._KINDS))
     extractor.register("level", Level)
     assert unit_extractor("level:x").features(wav(4)).shape == (2, 4, 1)
+
+
+def test_a_codec_that_hears_a_teacher_brings_it_when_it_encodes():
+    from codec import Codec
+    from codec.model import CodecConfig, CodecModel
+    from vocoder.fourier import VocoderConfig
+
+    sizes = dict(latent_dim=12, codebook_size=8, dim=8, hidden=16, n_encoder_blocks=1, n_decoder_blocks=1)
+    vocoder = VocoderConfig(dim=8, hidden=16, n_blocks=1)
+    codec = Codec(CodecModel(CodecConfig(**sizes, vocoder=vocoder, semantic="aligner", semantic_dim=192)), {})
+    assert codec.extractor is None  # decoding needs none
+    assert codec.encode(wav(40)[0].numpy(), sample_rate=24_000).codes.shape == (8, 40)
+    assert codec.extractor.name == "aligner"

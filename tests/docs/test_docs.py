@@ -45,7 +45,8 @@ def parse(command: click.Command, name: str, arguments: list[str]) -> None:
 
 
 def recipe_options() -> set[str]:
-    head = (ROOT / "egs/TEMPLATE/tts1/tts.sh").read_text().split("help_message=")[0]
+    scripts = ROOT / "egs/TEMPLATE/tts1/tts.sh", ROOT / "egs/TEMPLATE/codec1/codec.sh"
+    head = "\n".join(path.read_text().split("help_message=")[0] for path in scripts)
     return {name.replace("_", "-") for name in re.findall(r"^([a-z_]+)=", head, re.MULTILINE)}
 
 

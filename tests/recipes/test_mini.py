@@ -124,7 +124,7 @@ def test_codec_recipes_call_the_same_stages(name):
     stages = re.findall(r"-m recipes (\S+)", done.stderr)
     assert done.returncode == 0 and "local/data.sh --data data" in done.stderr
     assert stages == ["validate", "features", "train-codec", "export", "train-codec", "export", "resynthesise", "score"]
-    assert done.stderr.count("--device cuda") == done.stderr.count("--minutes 7 ") == done.stderr.count("--config conf/rvq.yaml") == 2
+    assert all(done.stderr.count(option) == 2 for option in ("--device cuda", "--minutes 7 ", "--config conf/rvq.yaml"))
     assert "--nj 3" in done.stderr and "--no-phones" in done.stderr and "--model exp/models/rvq " in done.stderr
     assert ("--vocoder ../../../vocoder/assets/house" in done.stderr) is (name == "house")
     assert call(recipe, "--list-stages").stdout.splitlines() == [
@@ -163,8 +163,8 @@ def test_other_recipes_call_the_same_stages(name, tmp_path):
 
 
 ABLATIONS = {
-    "rvq": ("quantizer", "rvq"), "fsq": ("quantizer", "fsq"), "factorized": ("quantizer", "factorized"), "causal": ("causal", True),
-    "semantic": ("semantic", "aligner"), "distil": ("semantic_input", False),
+    "rvq": ("quantizer", "rvq"), "fsq": ("quantizer", "fsq"), "factorized": ("quantizer", "factorized"),
+    "causal": ("causal", True), "semantic": ("semantic", "aligner"), "distil": ("semantic_input", False),
 }  # fmt: skip
 
 
@@ -182,7 +182,10 @@ def test_an_ablation_changes_what_it_is_named_after_and_no_size(name):
         assert given["model"].get("vocoder", {}).get("dim") == plain["model"].get("vocoder", {}).get("dim")
 
 
-@pytest.mark.parametrize("path", sorted(p for p in ROOT.glob("egs/*/*/conf/*.yaml") if "TEMPLATE" not in p.parts), ids=lambda path: "/".join(path.parts[-4::2]))
+CONFIGURATIONS = sorted(path for path in ROOT.glob("egs/*/*/conf/*.yaml") if "TEMPLATE" not in path.parts)
+
+
+@pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: "/".join((*path.parts[-4:-2], path.stem)))
 def test_every_configuration_of_egs_is_read_by_its_dataclasses(path):
     from codec.model import CodecConfig
     from recipes import config
@@ -194,12 +197,16 @@ def test_every_configuration_of_egs_is_read_by_its_dataclasses(path):
     from vocoder.nn.config import from_dict
 
     codec1 = {"model": (CodecConfig, {}), "task": (codec.CodecTask, {})}
-    sections = dict.fromkeys(("codec", *ABLATIONS), codec1) if path.parts[-3] == "codec1" else {
-        "aligner": {"model": (AlignerConfig, {"n_symbols": 9}), "task": (aligner.AlignerTask, {})},
-        "vocoder": {"model": (VocoderConfig, {}), "task": (vocoder.VocoderTask, {})},
-        "fs2": {"text": (TextConfig, {"n_symbols": 9, "languages": [1]}), "task": (acoustic.AcousticTask, {})},
-        "flow": {"text": (TextConfig, {"n_symbols": 9, "languages": [1]}), "task": (acoustic.AcousticTask, {})},
-    }
+    sections = (
+        dict.fromkeys(("codec", *ABLATIONS), codec1)
+        if path.parts[-3] == "codec1"
+        else {
+            "aligner": {"model": (AlignerConfig, {"n_symbols": 9}), "task": (aligner.AlignerTask, {})},
+            "vocoder": {"model": (VocoderConfig, {}), "task": (vocoder.VocoderTask, {})},
+            "fs2": {"text": (TextConfig, {"n_symbols": 9, "languages": [1]}), "task": (acoustic.AcousticTask, {})},
+            "flow": {"text": (TextConfig, {"n_symbols": 9, "languages": [1]}), "task": (acoustic.AcousticTask, {})},
+        }
+    )
     sections = sections[path.stem.split("-")[0]] | {"train": (TrainConfig, {})}
     given = config.read(path, [], sections)
     for name, (cls, needed) in sections.items():
@@ -210,7 +217,8 @@ def test_configurations_have_a_base_overrides_and_no_unknown_names(tmp_path):
     from recipes import config
     from tts.base.errors import DataError, UsageError
 
-    (tmp_path / "base.yaml").write_text("task: {budget: 6000, longest: 900}\ntrain: {learning_rate: 1.0e-3}\nmodel: {inner: {a: 1, b: 2}}\n")
+    base = "task: {budget: 6000, longest: 900}\ntrain: {learning_rate: 1.0e-3}\nmodel: {inner: {a: 1, b: 2}}\n"
+    (tmp_path / "base.yaml").write_text(base)
     (tmp_path / "own.yaml").write_text("base: base.yaml\ntask: {budget: 10}\nmodel: {inner: {b: 3}}\n")
     given = config.read(tmp_path / "own.yaml", ["train.learning_rate=2e-4", "train.seed=7", "train.betas=[0.8, 0.9]"],
                         ("task", "train", "model"))  # fmt: skip
