@@ -80,7 +80,7 @@ class TransformersUnits(UnitExtractor):
 
     Raises:
         UnavailableError: transformers is not installed, or finds no such model.
-        DataError: The model's frames are not such ones.
+        DataError: The model does not begin with such convolutions.
     """
 
     def __init__(self, place: str, download: bool = False):
@@ -101,12 +101,13 @@ class TransformersUnits(UnitExtractor):
         self.name, self.dim = f"transformers:{place}", self.model.config.hidden_size
         self.sample_rate, self.normalised = before.sampling_rate, bool(getattr(before, "do_normalize", False))
         self.window = self.stride = 1  # samples that a feature hears, and from one to the next
-        for kernel, stride in zip(self.model.config.conv_kernel, self.model.config.conv_stride, strict=True):
+        config = self.model.config
+        for kernel, stride in zip(getattr(config, "conv_kernel", ()), getattr(config, "conv_stride", ()), strict=False):
             self.window += (kernel - 1) * self.stride
             self.stride *= stride
-        if self.window < self.stride:
-            raise DataError(f"its frames hear {self.window} samples and step by {self.stride}.", where=self.name,
-                            code="units.frames", fix="Use HuBERT, WavLM, wav2vec 2.0 or XLS-R.")  # fmt: skip
+        if not 1 < self.stride <= self.window:
+            raise DataError("it has no convolutions over samples in front.", where=self.name, code="units.frames",
+                            fix="Use HuBERT, WavLM, wav2vec 2.0 or XLS-R.")  # fmt: skip
         self.frame_rate = self.sample_rate / self.stride
 
     def run(self, wav):

@@ -156,11 +156,13 @@ def test_blocks_are_what_was_written(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["train-aligner", "train-vocoder", "train-acoustic"])
+@pytest.mark.parametrize("stage", ["train-aligner", "train-vocoder", "train-acoustic", "train-codec"])
 def test_training_needs_nothing_but_the_file(packed, tmp_path, stage):
     options = ["--set", "train.precision=32-true", "--set", "train.report_steps=1", "--minutes", "5", "--max-steps", "2"]
-    if stage == "train-vocoder":
+    if stage in ("train-vocoder", "train-codec"):
         options += ["--set", "task.batch_size=2", "--set", "task.crop_frames=16", "--set", "task.adversarial_from=1"]
+    if stage == "train-codec":
+        options += ["--set", "task.quantize=false"]
     assert run([stage, "--pack", str(packed[0]), "--dump", str(tmp_path / "dump"), "--exp", str(tmp_path / "exp"), *options]) == 0
     steps = [json.loads(line) for line in (tmp_path / "exp" / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in steps if "steps_per_second" in row] == [1, 2]
