@@ -137,8 +137,7 @@ class CodecModel(nn.Module):
             none = torch.zeros(len(wav), dtype=torch.long, device=wav.device)
             quantized = Quantized(latent, torch.zeros(len(wav), 0, latent.shape[1], dtype=torch.long), none, {}, {})
         hidden, mel, log_f0, voiced = self.read(quantized.quantized, quantized.n_q)
-        held = bridged_log_f0(f0, torch.full_like(f0[:, 0], DEFAULT_LOG_F0))
-        pulses = pulse_train(f0, torch.rand(len(f0), device=f0.device), held)
+        pulses, held = self.excite(f0, torch.rand(len(f0), device=f0.device))
         made = self.vocoder(mel, f0, pulses=pulses, held=held, extra=self.hint(hidden))
         read_back = None if self.semantic_out is None else self.semantic_out(quantized.quantized)
         return CodecOutput(made, mel, log_f0, voiced, read_back, latent, quantized)
@@ -192,15 +191,25 @@ class CodecModel(nn.Module):
 
     def controls(self, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """codes [B, n_q, T] -> mel [B, T, 100], F0 [B, T] Hz (0 = unvoiced), hint [B, T, dim]: what drives the vocoder."""
-        n_q = torch.full((len(codes),), codes.shape[1], device=codes.device)
-        hidden, mel, log_f0, voiced = self.read(self.quantizer.decode(codes), n_q)
+        return self.drive(self.quantizer.decode(codes), codes.shape[1])
+
+    def drive(self, latent: Tensor, n_q: int) -> tuple[Tensor, Tensor, Tensor]:
+        """As ``controls``, from the latent [B, T, D] of ``n_q`` books; 0: one that was not quantised."""
+        hidden, mel, log_f0, voiced = self.read(latent, torch.full((len(latent),), n_q, device=latent.device))
         return mel, torch.where(voiced > 0, log_f0.exp().clamp(LOWEST_F0, HIGHEST_F0), 0.0), self.hint(hidden)
 
     def decode(self, codes: Tensor, noise: Tensor | None = None) -> Tensor:
         """codes [B, n_q, T] -> [B, 320 T] samples; ``noise`` as in ``FourierVocoder.forward``."""
-        mel, f0, hint = self.controls(codes)
+        return self.speak(*self.controls(codes), noise)
+
+    def speak(self, mel: Tensor, f0: Tensor, hint: Tensor, noise: Tensor | None = None) -> Tensor:
+        """What ``controls`` returns -> [B, 320 T] samples."""
+        return self.vocoder(mel, f0, noise, *self.excite(f0), hint)
+
+    def excite(self, f0: Tensor, start_phase: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """F0 [B, T] Hz -> pulses [B, 320 T] and the pitch held over gaps [B, T]; before the first voiced frame the default."""
         held = bridged_log_f0(f0, torch.full_like(f0[:, 0], DEFAULT_LOG_F0))
-        return self.vocoder(mel, f0, noise, pulse_train(f0, held=held), held, hint)
+        return pulse_train(f0, start_phase, held), held
 
     @property
     def encoder_reach(self) -> tuple[int, int]:

@@ -223,6 +223,90 @@ def ablation(context, speech, split, per_corpus, corpora, candidates, out, resul
         "Phone errors do not see tones: the F0 column does."])
 
 
+@evaluate.command()
+@table_options("test")
+@click.option("--codec", "folder", metavar="DIR", help="Codec to judge; the house codec if left out.")
+@click.option("--without-codec", is_flag=True, help="Only the systems beside it: Opus, natural, --also, --autoencoder.")
+@click.option("--books", "counts", multiple=True, type=click.IntRange(1), default=[3, 4, 8], show_default=True, metavar="N",
+              help="Books; may be repeated.")
+@click.option("--also", multiple=True, metavar="NAME=DIR", help="A further codec, at the same books; may be repeated.")
+@click.option("--autoencoder", metavar="DIR", help="A codec trained with task.quantize=false: its latent is not quantised.")
+@click.option("--opus", "rates", multiple=True, type=click.FloatRange(6, 256), default=[6, 8, 12, 16], show_default=True,
+              metavar="KBPS", help="Opus asked for so many kbit/s; may be repeated.")
+@click.option("--speakers", type=click.Choice(["unseen", "all"]), default="unseen", show_default=True,
+              help="Those who are not in training, or those of all languages.")
+@click.option("--dnsmos", "with_dnsmos", is_flag=True, help="DNSMOS too, which takes longer than all else together.")
+@click.pass_context
+def codec(context, speech, split, per_corpus, corpora, folder, without_codec, counts, also, autoencoder, rates, speakers,
+          with_dnsmos, out, results):  # fmt: skip
+    """The codec beside Opus and published codecs; use of its books; its cost. Three tables."""
+    from recipes.evaluate import codec as experiments
+    from recipes.evaluate import copies, published
+    from recipes.evaluate.clips import read_clips, select, unseen_speakers
+    from recipes.evaluate.house import text_phones
+    from recipes.evaluate.similarity import SpeakerJudge
+    from tts.aligner import Aligner
+    from vocoder.api import Vocoder
+
+    systems = {f"Opus, asked for {rate:g} kbit/s": copies.opus(rate) for rate in rates}
+    house = None if without_codec else _codec(folder)
+    codecs = ({} if house is None else {"house": house}) | {name: _codec(path) for name, path in map(_named, also)}
+    for name, model in codecs.items():
+        systems |= {f"{name}, {n} books": copies.coded(model, n) for n in counts if n <= model.n_books}
+    if autoencoder:
+        systems["autoencoder, not quantised"] = copies.unquantised(_codec(autoencoder).model)
+    systems["house vocoder, natural mel and F0"] = copies.resynthesised(Vocoder.load())
+    clips = select((read_clips if speakers == "all" else unseen_speakers)(speech, split), per_corpus, corpora or None)
+    rows, records = experiments.copies(clips, systems, text_phones, Aligner.load().recognise, SpeakerJudge().embed, with_dnsmos)
+    people, languages = len({clip.speaker for clip in clips}), ", ".join(sorted({clip.language for clip in clips}))
+    _write(context, "Codec: copies of held-out recordings", rows + published.published_rows(), records, [
+        f"{people} speakers{'' if speakers == 'all' else ' who are not in training'}, languages {languages}. Columns: "
+        "docs/codec.md, Evaluation.", published.note()])
+    if house is None:
+        return
+    rows, records = experiments.books(clips, house)
+    _write(context, "Codec: use of its books", rows, records, [
+        f"All {house.n_books} books, {sum(record['frames'] for record in records):,} frames of the same clips. Unchanged: codes "
+        "of decoded speech that is encoded again."], "codec-books")
+    rows, records = experiments.costs(clips[:10], house, [n for n in counts if n <= house.n_books])
+    _write(context, "Codec: cost of its parts, saving of its entropy coder", rows, records, [
+        f"Seconds of one thread a second of audio, medians of {experiments.REPEATS} runs of each of the first {len(clips[:10])} "
+        "clips. Controls: what drives the vocoder, read from the codes; pitch: its pulse train. The token file holds those "
+        "clips one after the other."], "codec-cost")
+
+
+@evaluate.command("codec-probe")
+@click.option("--dump", default="egs/house/tts1/dump", show_default=True, metavar="DIR", help="Features of the house corpus.")
+@click.option("--codec", "codecs", multiple=True, metavar="NAME=DIR",
+              help="A codec; may be repeated. The house codec if left out.")
+@click.option("--books", "n_books", type=click.IntRange(1), default=4, show_default=True, metavar="N", help="Books.")
+@click.option("--clips", "n_clips", type=click.IntRange(1), default=600, show_default=True, metavar="N",
+              help="Training utterances that the probes learn from.")
+@with_outputs
+@click.pass_context
+def codec_probe(context, dump, codecs, n_books, n_clips, out, results):
+    """What the first books know of phone, voicing and pitch: linear probes on codes, speakers held out."""
+    from recipes.evaluate import probe
+    from tts.aligner import Aligner
+
+    models = {name: _codec(path) for name, path in map(_named, codecs)} or {"house": _codec(None)}
+    train, test = probe.choose(dump, n_clips)
+    aligner = Aligner.load()
+    frames = [probe.read_frames(*chosen, models, n_books, aligner, what) for chosen, what in ((train, "train"), (test, "test"))]
+    rows, records = probe.probe_rows(*frames, {name: model.model.quantizer.codebook_size for name, model in models.items()})
+    _write(context, "Codec: what its first books know", rows, records, [
+        f"Ridge regression on one-hot codes, encoded with {n_books} books; for book 0 alone that is a table of its codes "
+        f"(commonest phone, mean pitch). Fitted on {len(frames[0].f0):,} frames of {len(train[1])} training utterances, judged "
+        "on speakers who are not in training. Phones by forced alignment. F0 by DIO and StoneMask; R² and root mean square "
+        "error over voiced frames."])
+
+
+def _codec(folder):
+    from codec import Codec
+
+    return Codec.load(folder)
+
+
 def _named(option: str) -> tuple[str, str]:
     name, found, value = option.partition("=")
     if not (name and found and value):
@@ -230,10 +314,11 @@ def _named(option: str) -> tuple[str, str]:
     return name, value
 
 
-def _write(context, title: str, rows, records, notes) -> None:
+def _write(context, title: str, rows, records, notes, name: str | None = None) -> None:
+    """Save and show a table; ``name`` when a command makes more than one."""
     from recipes.evaluate.tables import Table
 
-    table = Table(context.info_name, title, command_line(context), rows, notes, records)
+    table = Table(name or context.info_name, title, command_line(context), rows, notes, records)
     path = table.save(context.params["out"])
     table.publish(context.params["results"])
     click.echo(table.markdown())
@@ -248,6 +333,9 @@ def command_line(context) -> str:
         if not given or parameter.name in ("out", "results"):
             continue
         value = context.params[parameter.name]
+        if isinstance(value, bool):
+            words.append(parameter.opts[0] if value else parameter.secondary_opts[0])
+            continue
         for item in value if parameter.multiple else [value]:
             name, equals, path = str(item).rpartition("=")
             words += [parameter.opts[0], f"{name}{equals}{os.path.relpath(path) if os.path.isabs(path) else path}"]

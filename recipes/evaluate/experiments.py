@@ -44,7 +44,7 @@ def copy_synthesis(clips: Sequence[Utterance], systems: Mapping[str, Callable[[W
     rows = [{"system": name, "clips": len(clips), "PESQ wb": figure("pesq"), "STOI": figure("stoi", 3),
              "F0 cents": figure("cents", 1), "> 50 cents": figure("gross", 1, True), "V/UV error": figure("voicing", 1, True),
              "mel dB": figure("mel"), "RTF with analysis": figure("rtf", 3)}
-            for name, figure in _by(records, "system")]
+            for name, figure in by(records, "system")]
     return rows, records
 
 
@@ -139,10 +139,10 @@ def naturalness(clips: Sequence[Utterance], systems: Mapping[str, Callable[[Utte
     records = [{"clip": clip.id, "voice": clip.speaker, "system": name, **dnsmos(to_16k(system(clip))).to_dict()}
                for clip in track(clips, "naturalness") for name, system in systems.items()]
     rows = []
-    for voice, _ in _by(records, "voice"):
+    for voice, _ in by(records, "voice"):
         mine = [record for record in records if record["voice"] == voice]
         natural = np.mean([record["overall"] for record in mine if record["system"] == "natural"] or [np.nan])
-        for name, figure in _by(mine, "system"):
+        for name, figure in by(mine, "system"):
             overall = figure("overall")
             against = None if name == "natural" or np.isnan(natural) else f"{overall.value - natural:+.2f}"
             rows.append({"voice": voice, "system": name, "clips": overall.n, "overall": overall, "against natural": against,
@@ -173,7 +173,7 @@ def ablation(clips: Sequence[Utterance], models: Mapping[str, Callable[[Utteranc
     rows = [{"model": name, "clips": len(clips), "phone error": rate_figure(phone_counts[name]),
              "word error (en)": rate_figure(word_counts[name]), "MCD dB": figure("mcd"), "F0 cents": figure("cents", 0),
              "duration ratio": figure("duration"), "DNSMOS overall": figure("overall"), "RTF": figure("rtf", 3)}
-            for name, figure in _by(records, "model")]
+            for name, figure in by(records, "model")]
     return rows, records
 
 
@@ -184,7 +184,7 @@ def to_16k(wav: Wav) -> np.ndarray:
     return resample(wav, 24_000, 16_000)
 
 
-def _by(records: Sequence[dict], key: str) -> Iterable[tuple[str, Callable]]:
+def by(records: Sequence[dict], key: str) -> Iterable[tuple[str, Callable]]:
     """(value of the key, ``figure(column, digits, percent)`` over its records), in order of first appearance."""
     for value in dict.fromkeys(record[key] for record in records):
         mine = [record for record in records if record[key] == value]

@@ -36,6 +36,8 @@ class PitchError:
     gross: float | None  # share of those frames more than 50 cents off
     voicing: float  # share of all frames where one is voiced and the other not
     frames: int
+    rms_cents: float | None  # root mean square over frames voiced in both: one octave error weighs as much as many small ones
+    f1: float | None  # of the voiced frames of the reference found again; None when neither has any
 
 
 def pitch_error(reference_f0: np.ndarray, degraded_f0: np.ndarray) -> PitchError:
@@ -51,11 +53,14 @@ def pitch_error(reference_f0: np.ndarray, degraded_f0: np.ndarray) -> PitchError
     voiced, heard = reference_f0 > 0, degraded_f0 > 0
     both = voiced & heard
     cents = 1200 * np.abs(np.log2(degraded_f0[both] / reference_f0[both]))
+    n_voiced = int(voiced.sum()) + int(heard.sum())
     return PitchError(
         float(cents.mean()) if both.any() else None,
         float((cents > 50).mean()) if both.any() else None,
         float((voiced != heard).mean()),
         len(voiced),
+        float(np.sqrt(np.square(cents).mean())) if both.any() else None,
+        2 * int(both.sum()) / n_voiced if n_voiced else None,
     )
 
 
@@ -95,6 +100,20 @@ def aligned_distance(reference_mel, degraded_mel, reference_f0, degraded_f0, ban
     here, there = np.minimum(here, len(reference_f0) - 1), np.minimum(there, len(degraded_f0) - 1)
     pitch = pitch_error(reference_f0[here], degraded_f0[there])
     return AlignedDistance(float(mcd), pitch.cents, len(degraded_mel) / len(reference_mel))
+
+
+def in_line(reference: np.ndarray, degraded: np.ndarray, most: int = 960) -> tuple[np.ndarray, int]:
+    """(``degraded`` [S] moved, padded or cut so that it lies on ``reference`` [S], the samples that it was late).
+
+    The lag is that of the highest cross-correlation within ``most`` samples; beyond the ends there are zeros.
+    """
+    size = 1 << (len(reference) + len(degraded)).bit_length()
+    spectrum = np.conj(np.fft.rfft(reference, size)) * np.fft.rfft(degraded, size)
+    correlation = np.fft.irfft(spectrum, size)
+    lags = np.arange(-most, most + 1)
+    lag = int(lags[np.argmax(correlation[lags])])
+    moved = degraded[lag:] if lag >= 0 else np.pad(degraded, (-lag, 0))
+    return np.pad(moved, (0, max(0, len(reference) - len(moved))))[: len(reference)], lag
 
 
 def same_length(*arrays: np.ndarray) -> list[np.ndarray]:

@@ -323,6 +323,9 @@ def test_command_line_repeats_the_run_with_relative_paths(tmp_path, monkeypatch)
         context, ["--speech", str(tmp_path / "s"), "--corpus", "one", "--vocoder", f"v={tmp_path}/m", "--out", "o"]
     )
     assert command.command_line(context) == "python -m recipes evaluate vocoder --speech s --corpus one --vocoder v=m"
+    context = click.Context(command.codec, info_name="codec")
+    command.codec.parse_args(context, ["--without-codec", "--opus", "6"])
+    assert command.command_line(context) == "python -m recipes evaluate codec --without-codec --opus 6.0"
 
 
 def test_vocoder_command_writes_its_table(tmp_path, monkeypatch):
