@@ -88,8 +88,8 @@ def books(clips: Sequence[Utterance], codec) -> Result:
     """How much of each book of a ``codec.Codec`` is used, and whether its codes survive another round through the codec."""
     all_codes, records = [], []
     for clip in track(clips, "books"):
-        codes = codec.encode(samples(clip))
-        again = codec.encode(codec.decode(codes))
+        codes = codec.encode(samples(clip), SAMPLE_RATE)
+        again = codec.encode(codec.decode(codes), SAMPLE_RATE)
         all_codes.append(codes.codes)
         records.append({"clip": clip.id, "frames": codes.codes.shape[1], "unchanged": unchanged(codes.codes, again.codes)})
     joined, size = np.concatenate(all_codes, axis=1), codec.model.quantizer.codebook_size
@@ -129,7 +129,7 @@ def costs(clips: Sequence[Utterance], codec, counts: Sequence[int]) -> Result:
             measure(wavs[0], codec, n_books)  # warms up
             found = [measure(wav, codec, n_books) for wav in wavs for _ in range(REPEATS)]
             middle = {part: statistics.median(one[part] for one in found) for part in found[0]}
-            plain, file = file_rates([codec.encode(wav, n_books=n_books) for wav in wavs])
+            plain, file = file_rates([codec.encode(wav, SAMPLE_RATE, n_books) for wav in wavs])
             records += [{"books": n_books, **one} for one in found]
             rows.append({"books": f"{n_books}", **{part: f"{value:.4f}" for part, value in middle.items()},
                          "plain kbit/s": f"{plain:.2f}", "token file kbit/s": f"{file:.2f}",
@@ -151,7 +151,7 @@ def measure(wav: Wav, codec, n_books: int) -> dict[str, float]:
     with torch.inference_mode():
         padded, noise = whole_frames(wav), white_noise(len(wav), 0)
         begun = time.perf_counter()
-        latent = model.latent(padded)
+        latent = model.latent(padded, codec.extractor.features(padded) if codec.extractor else None)
         lap("encoder")
         codes = model.quantizer.encode(latent, n_books)
         lap("quantiser")
@@ -161,7 +161,7 @@ def measure(wav: Wav, codec, n_books: int) -> dict[str, float]:
         lap("pitch")
         model.vocoder(mel, f0, noise, *excitation, hint)
         lap("vocoder")
-    encoded = codec.encode(wav, n_books=n_books)
+    encoded = codec.encode(wav, SAMPLE_RATE, n_books)
     lap("encode")
     codec.decode(encoded)
     lap("decode")

@@ -252,7 +252,7 @@ def codec(context, speech, split, per_corpus, corpora, folder, without_codec, co
     house = None if without_codec else _codec(folder)
     codecs = ({} if house is None else {"house": house}) | {name: _codec(path) for name, path in map(_named, also)}
     for name, model in codecs.items():
-        systems |= {f"{name}, {n} books": copies.coded(model, n) for n in counts if n <= model.n_books}
+        systems |= {f"{name}, {n} books": copies.coded(model, n) for n in counts if n in _books(model)}
     if autoencoder:
         systems["autoencoder, not quantised"] = copies.unquantised(_codec(autoencoder).model)
     systems["house vocoder, natural mel and F0"] = copies.resynthesised(Vocoder.load())
@@ -268,7 +268,7 @@ def codec(context, speech, split, per_corpus, corpora, folder, without_codec, co
     _write(context, "Codec: use of its books", rows, records, [
         f"All {house.n_books} books, {sum(record['frames'] for record in records):,} frames of the same clips. Unchanged: codes "
         "of decoded speech that is encoded again."], "codec-books")
-    rows, records = experiments.costs(clips[:10], house, [n for n in counts if n <= house.n_books])
+    rows, records = experiments.costs(clips[:10], house, [n for n in counts if n in _books(house)])
     _write(context, "Codec: cost of its parts, saving of its entropy coder", rows, records, [
         f"Seconds of one thread a second of audio, medians of {experiments.REPEATS} runs of each of the first {len(clips[:10])} "
         "clips. Controls: what drives the vocoder, read from the codes; pitch: its pulse train. The token file holds those "
@@ -305,6 +305,10 @@ def _codec(folder):
     from codec import Codec
 
     return Codec.load(folder)
+
+
+def _books(codec) -> range:
+    return range(codec.min_books, codec.n_books + 1)
 
 
 def _named(option: str) -> tuple[str, str]:

@@ -68,7 +68,7 @@ def coded(codec, n_books: int) -> System:
     """A ``codec.Codec`` at so many books."""
 
     def copy(wav: Wav) -> Copied:
-        codes = codec.encode(wav, n_books=n_books)
+        codes = codec.encode(wav, SAMPLE_RATE, n_books)
         return Copied(codec.decode(codes), codes.codes.size * codes.bits, token_file_bytes(codes), codes.codes.size)
 
     return copy

@@ -20,6 +20,7 @@ from recipes.evaluate.experiments import Result
 from recipes.progress import track
 from tts.aligner import N_MARKS, Aligner
 from tts.base.errors import DataError
+from vocoder.audio.frames import SAMPLE_RATE
 
 SILENCE = 0  # the phone of every frame of a pause or mark
 
@@ -96,7 +97,7 @@ def read_frames(corpus: Corpus, keys: Sequence[str], codecs: Mapping, n_books: i
         f0.append(np.asarray(corpus.get("f0", key)))
         wav = np.asarray(corpus.get("wav", key), np.float32) / 32768
         for name, codec in codecs.items():
-            codes[name].append(codec.encode(wav, n_books=n_books).codes.T)
+            codes[name].append(codec.encode(wav, SAMPLE_RATE, n_books).codes.T)
     phones = np.concatenate(phones)
     joined = {name: np.concatenate(parts) for name, parts in codes.items()}
     return Frames(np.where(phones < N_MARKS, SILENCE, phones), np.concatenate(f0), joined)
