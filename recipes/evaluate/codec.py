@@ -74,7 +74,8 @@ def copies(
          "file kbit/s": figure("file_kbps").value and f"{figure('file_kbps').value:.2f}",
          "tokens/s": figure("tokens").value and round(figure("tokens").value), "clips": len(clips), "PESQ wb": figure("pesq"),
          "STOI": figure("stoi", 3), "V/UV F1": figure("f1", 3), "F0 cents": figure("cents", 0), "mel L1": figure("mel", 3),
-         "similarity": figure("similarity", 3), "phone error": rate_figure(edits[name]), "DNSMOS": figure("dnsmos")}
+         "similarity": figure("similarity", 3), "phone error": rate_figure(edits[name]),
+         **({"DNSMOS": figure("dnsmos")} if with_dnsmos else {})}
         for name, figure in by(records, "system")
     ]  # fmt: skip
     return rows, records

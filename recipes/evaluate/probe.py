@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from recipes.evaluate.clips import by_speaker, in_turns
 from recipes.evaluate.codec import code_use
 from recipes.evaluate.experiments import Result
 from recipes.progress import track
+from recipes.train.acoustic import dropped
 from tts.aligner import N_MARKS, Aligner
 from tts.base.errors import DataError
 from vocoder.audio.frames import SAMPLE_RATE
@@ -65,13 +67,14 @@ def _one_hot(codes: np.ndarray, size: int):
 
 
 def choose(dump, n_clips: int) -> tuple[tuple[Corpus, list[str]], tuple[Corpus, list[str]]]:
-    """``n_clips`` utterances of the training split, its speakers in turn, and all those of the test split by unseen speakers.
+    """``n_clips`` utterances of the training split, its speakers in turn, and all those of the test split by unseen speakers;
+    of training without those that alignment dropped. In test the recogniser doubts the speakers, not their texts.
 
     Raises:
         NoInputError: The dump lacks a split.
         DataError: Nothing is left of one.
     """
-    train, test = Corpus(f"{dump}/train"), Corpus(f"{dump}/test")
+    train, test = Corpus(Path(dump) / "train", drop=dropped(Path(dump) / "train")), Corpus(Path(dump) / "test")
     seen = by_speaker(sorted(train.utterances.values(), key=lambda row: hashlib.sha256(row.key.encode()).digest()))
     unseen = [key for key in test.keys if test.utterances[key].speaker not in seen]
     chosen = [row.key for row in in_turns(seen.values())[:n_clips]]
