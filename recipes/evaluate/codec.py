@@ -67,7 +67,7 @@ def copies(
                 pitch, distance = pitch_error(f0, extract_f0(copied.wav)), mel_distance(mel, log_mel(copied.wav), band)
                 record |= {"pesq": pesq_wide(wav16, made16), "stoi": stoi(wav16, made16), "f1": pitch.f1,
                            "cents": pitch.rms_cents, "mel": distance / DB,
-                           "similarity": float(embed(made16) @ speaker) if embed else None}  # fmt: skip
+                           "similarity": similarity(made16, speaker, embed) if embed else None}  # fmt: skip
             records.append(record)
     rows = [
         {"system": name, "kbit/s": figure("kbps").value and f"{figure('kbps').value:.2f}",
@@ -79,6 +79,14 @@ def copies(
         for name, figure in by(records, "system")
     ]  # fmt: skip
     return rows, records
+
+
+def similarity(wav: np.ndarray, speaker: np.ndarray, embed: Callable[[Wav], np.ndarray]) -> float:
+    """Cosine of [S] at 16 kHz and an embedding; 0 where the judge hears no speech."""
+    try:
+        return float(embed(wav) @ speaker)
+    except DataError:
+        return 0.0
 
 
 def _rate(bits: float | None, seconds: float) -> float | None:
@@ -119,9 +127,8 @@ def unchanged(codes: np.ndarray, again: np.ndarray) -> list[float]:
 
 
 def costs(clips: Sequence[Utterance], codec, counts: Sequence[int]) -> Result:
-    """Seconds of one thread a second of audio, by part, and what the entropy coder of the token file saves, at several books.
-
-    The parts run on whole clips; "encode" and "decode" are the codec's own methods.
+    """Seconds of processor time a second of audio on one thread, by part, at several books; and what the token file's entropy
+    coder saves. The parts run on whole clips; "encode" and "decode" are the codec's own methods.
     """
     wavs = [samples(clip) for clip in clips]
     records, rows = [], []
@@ -139,19 +146,22 @@ def costs(clips: Sequence[Utterance], codec, counts: Sequence[int]) -> Result:
 
 
 def measure(wav: Wav, codec, n_books: int) -> dict[str, float]:
-    """Real-time factors of the codec's parts on one recording, in the order of the work."""
+    """Processor time a second of audio of the codec's parts on one recording, in the order of the work.
+
+    Not the time by the clock: other work on the machine would count.
+    """
     import torch
 
-    model, factors, begun = codec.model, {}, time.perf_counter()
+    model, factors, begun = codec.model, {}, time.process_time()
 
     def lap(part: str) -> None:
         nonlocal begun
-        factors[part] = (time.perf_counter() - begun) * SAMPLE_RATE / len(wav)
-        begun = time.perf_counter()
+        factors[part] = (time.process_time() - begun) * SAMPLE_RATE / len(wav)
+        begun = time.process_time()
 
     with torch.inference_mode():
         padded, noise = whole_frames(wav), white_noise(len(wav), 0)
-        begun = time.perf_counter()
+        begun = time.process_time()
         latent = model.latent(padded, codec.extractor.features(padded) if codec.extractor else None)
         lap("encoder")
         codes = model.quantizer.encode(latent, n_books)

@@ -270,9 +270,9 @@ def codec(context, speech, split, per_corpus, corpora, folder, without_codec, co
         "of decoded speech that is encoded again."], "codec-books")
     rows, records = experiments.costs(clips[:10], house, [n for n in counts if n in _books(house)])
     _write(context, "Codec: cost of its parts, saving of its entropy coder", rows, records, [
-        f"Seconds of one thread a second of audio, medians of {experiments.REPEATS} runs of each of the first {len(clips[:10])} "
-        "clips. Controls: what drives the vocoder, read from the codes; pitch: its pulse train. The token file holds those "
-        "clips one after the other."], "codec-cost")
+        f"Processor seconds of one thread a second of audio, medians of {experiments.REPEATS} runs of each of the first "
+        f"{len(clips[:10])} clips. Controls: what drives the vocoder, read from the codes; pitch: its pulse train. The token "
+        "file holds those clips one after the other."], "codec-cost")
 
 
 @evaluate.command("codec-probe")

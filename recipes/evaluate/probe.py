@@ -74,10 +74,10 @@ def choose(dump, n_clips: int) -> tuple[tuple[Corpus, list[str]], tuple[Corpus, 
         NoInputError: The dump lacks a split.
         DataError: Nothing is left of one.
     """
-    train, test = Corpus(Path(dump) / "train", drop=dropped(Path(dump) / "train")), Corpus(Path(dump) / "test")
+    train, test, unusable = Corpus(Path(dump) / "train"), Corpus(Path(dump) / "test"), set(dropped(Path(dump) / "train"))
     seen = by_speaker(sorted(train.utterances.values(), key=lambda row: hashlib.sha256(row.key.encode()).digest()))
     unseen = [key for key in test.keys if test.utterances[key].speaker not in seen]
-    chosen = [row.key for row in in_turns(seen.values())[:n_clips]]
+    chosen = [row.key for row in in_turns(seen.values()) if row.key not in unusable][:n_clips]
     if not chosen or not unseen:
         what = "the probe needs train utterances and a test speaker outside of them."
         raise DataError(what, where=dump, code="evaluate.no_clips", fix="Run the feature stage for train and test.")

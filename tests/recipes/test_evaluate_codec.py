@@ -178,6 +178,17 @@ def test_codec_command_writes_its_tables(tiny, tmp_path, monkeypatch):
     assert all(f"<!-- evaluate {name} -->" in text for name in ("codec", "codec-books", "codec-cost"))
 
 
+def test_a_copy_without_speech_is_like_nobody():
+    def embed(wav):
+        if not wav.any():
+            raise DataError("no speech", code="evaluate.no_speech")
+        return np.array([0.6, 0.8])
+
+    speaker = np.array([1.0, 0.0])
+    assert experiments.similarity(np.ones(9), speaker, embed) == pytest.approx(0.6)
+    assert experiments.similarity(np.zeros(9), speaker, embed) == 0
+
+
 def test_published_rows_name_their_source():
     assert {row["source"].split()[1] for row in published_rows()} == set(SOURCES)
     assert all("published" in row["system"] for row in published_rows())
