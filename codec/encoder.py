@@ -55,7 +55,7 @@ class MelEncoder(nn.Module):
         """Turn the mel so that blocks of channels are quantised independently at little loss.
 
         Principal components of log-mels [N, 100], each given to the block (first channel, width) whose variances have the
-        smallest product so far. Source: Ge et al., Optimized product quantization (CVPR 2013), section 4.2, eigenvalue allocation.
+        smallest product so far. Source: Ge et al., Optimized product quantization (CVPR 2013) section 4.2, eigenvalue allocation.
         """
         mel = (mel.double() - MEL_CENTRE) / MEL_SCALE
         variances, axes = torch.linalg.eigh(torch.cov(mel.T))

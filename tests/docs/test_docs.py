@@ -81,10 +81,20 @@ def test_the_python_of_the_frontend_page_runs(capsys):
     assert capsys.readouterr().out.startswith("Doktor Meyer zahlt drei Euro fünfzig.")
 
 
-def test_the_python_of_the_codec_page_runs():
-    (example,) = blocks("codec.md", "python")
+def test_the_python_of_the_codec_page_runs(tmp_path, monkeypatch):
+    import numpy as np
+
+    from vocoder.audio.io import write_audio
+
+    monkeypatch.chdir(tmp_path)
+    house, quantiser = blocks("codec.md", "python")
+    played, sound = [], (0.1 * np.sin(np.arange(24_000) / 20)).astype(np.float32)
+    write_audio("talk.wav", sound, 24_000)
+    made = {"microphone": np.array_split(sound, 40), "play": played.append}
+    exec(compile(house, "docs/codec.md", "exec"), made)
+    assert made["samples"].shape == (24_000,) and sum(map(len, played)) == 24_000 and len(played) > 2
     made = {}
-    exec(compile(example, "docs/codec.md", "exec"), made)
+    exec(compile(quantiser, "docs/codec.md", "exec"), made)
     assert made["codes"].shape == (4, 4, 100) and made["decoded"].shape == (4, 100, 12)
 
 
