@@ -16,13 +16,16 @@ class Limits:
     """Defaults chosen so that a hostile file or text costs seconds and megabytes, not hours and gigabytes."""
 
     text_bytes: int = _limit(MIB, "bytes", "text of one call, UTF-8", "tts.base.files")
-    audio_file_bytes: int = _limit(512 * MIB, "bytes", "one audio file", "vocoder.audio.io")
+    audio_file_bytes: int = _limit(
+        512 * MIB, "bytes", "one audio file that is held in memory, or piped", "vocoder.audio.io"
+    )
     audio_seconds: float = _limit(4 * 3600.0, "s", "decoded length of one audio file", "vocoder.audio.io")
     voice_seconds: float = _limit(120.0, "s", "reference audio that is read for a voice", "tts.voice")
     voice_min_seconds: float = _limit(1.0, "s", "speech a voice reference must hold", "tts.voice")
     channels: int = _limit(8, "channels", "channels of an audio file; they are averaged", "vocoder.audio.io")
     min_sample_rate: int = _limit(8_000, "Hz", "lowest sample rate read or written", "vocoder.audio.io")
     max_sample_rate: int = _limit(192_000, "Hz", "highest sample rate read or written", "vocoder.audio.io")
+    list_bytes: int = _limit(64 * MIB, "bytes", "a list of files (.scp)", "tts.cli.codec.plan")
     wav_chunks: int = _limit(1_024, "chunks", "RIFF chunks before the samples", "vocoder.audio.wavfile")
     sample_peak: float = _limit(32.0, "full scale", "largest float sample; above 1 the clip is scaled down", "vocoder.audio.io")
     json_bytes: int = _limit(4 * MIB, "bytes", "one JSON file", "tts.base.strict_json")

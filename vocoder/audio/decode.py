@@ -8,8 +8,9 @@ from __future__ import annotations
 import io
 import os
 import stat
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -39,29 +40,37 @@ class AudioInfo:
 
 
 @contextmanager
-def opened(source: Source) -> Iterator[tuple[BinaryIO, int, str]]:
-    """A seekable file, the bytes it really has, and its name; pipes and objects are read into memory, bounded."""
+def opened(source: Source, held: bool = True) -> Iterator[tuple[BinaryIO, int, str]]:
+    """A seekable file, the bytes it really has, and its name.
+
+    Args:
+        source: Of pipes and of objects that are no files, up to LIMITS.audio_file_bytes are taken in.
+        held: The samples will all be in memory. Where they are not, a file may have any size, and pipes go to a temporary file.
+    """
     limit = LIMITS.audio_file_bytes
-    if isinstance(source, (str, os.PathLike)):
-        where = os.fspath(source)
+    with ExitStack() as stack:
+        if isinstance(source, (str, os.PathLike)):
+            where = os.fspath(source)
+            try:
+                file = stack.enter_context(open(source, "rb"))
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or str(error)
+                raise NoInputError(
+                    f"cannot be read: {reason}.", where=where, code="audio.unreadable", fix="Check the path and its permissions."
+                ) from error
+        elif isinstance(source, (bytes, bytearray, memoryview)):
+            where, file = "<bytes>", io.BytesIO(source)
+        else:
+            where, file = getattr(source, "name", "<file>"), source
         try:
-            file = open(source, "rb")  # noqa: SIM115 - closed below
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise NoInputError(
-                f"cannot be read: {reason}.", where=where, code="audio.unreadable", fix="Check the path and its permissions."
-            ) from error
-    else:
-        where = "<bytes>" if isinstance(source, (bytes, bytearray, memoryview)) else getattr(source, "name", "<file>")
-        file = io.BytesIO(source) if where == "<bytes>" else io.BytesIO(source.read(limit + 1))
-    with file:
-        try:
-            regular = isinstance(file, io.BytesIO) or stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-            opened = file if regular else io.BytesIO(file.read(limit + 1))
+            regular = _is_regular(file) and not (held and file is source)
+            opened = file if regular else stack.enter_context(io.BytesIO() if held else tempfile.TemporaryFile())  # noqa: SIM115
+            if not regular:
+                _copy(file, opened, limit + 1)
             size = opened.seek(0, io.SEEK_END)
         except OSError as error:
             raise NoInputError(f"cannot be read: {error.strerror}.", where=where, code="audio.unreadable") from error
-        if size > limit:
+        if size > limit and (held or not regular):
             raise ResourceError(
                 f"larger than {limit:,} bytes.",
                 where=where,
@@ -74,11 +83,24 @@ def opened(source: Source) -> Iterator[tuple[BinaryIO, int, str]]:
         yield opened, size, str(where)
 
 
+def _is_regular(file: BinaryIO) -> bool:
+    try:
+        return isinstance(file, io.BytesIO) or stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+    except (AttributeError, io.UnsupportedOperation):  # an object without a descriptor
+        return False
+
+
+def _copy(file: BinaryIO, target: BinaryIO, most: int) -> None:
+    while most > 0 and (data := file.read(min(most, 1 << 20))):
+        target.write(data)
+        most -= len(data)
+
+
 @contextmanager
-def decoded(source: Source) -> Iterator[tuple[AudioInfo, Iterator[np.ndarray], str]]:
-    """What a source holds, its samples in blocks [frames, channels] of at most a second, and its name."""
+def decoded(source: Source, held: bool = True) -> Iterator[tuple[AudioInfo, Iterator[np.ndarray], str]]:
+    """What a source holds, its samples in blocks [frames, channels] of at most a second, its name; ``held`` as for ``opened``."""
     if not isinstance(source, tuple):
-        with opened(source) as (file, size, where), decoder(file, size, where) as (info, blocks):
+        with opened(source, held) as (file, size, where), decoder(file, size, where) as (info, blocks):
             yield info, blocks, where
         return
     samples, sample_rate = np.asarray(source[0], np.float32), source[1]

@@ -16,6 +16,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -45,7 +46,7 @@ _log = logging.getLogger("parlance.audio")
 
 def read_info(source: Source) -> AudioInfo:
     """Format, rate, channels and claimed length of an audio file; errors as ``read_audio``."""
-    with decoded(source) as (info, _, _):
+    with decoded(source, held=False) as (info, _, _):
         return info
 
 
@@ -71,7 +72,8 @@ def read_audio(source: Source, sample_rate: int = 24_000, max_seconds: float = L
         raise UsageError(
             "samples come with their rate.", where="<audio>", code="audio.no_rate", fix="Give (samples, sample_rate)."
         )
-    parts = list(read_blocks(source, sample_rate, max_seconds))
+    with open_audio(source, sample_rate, max_seconds, held=True) as (_, blocks):
+        parts = list(blocks)
     wav = np.concatenate(parts)
     peak = float(np.abs(wav).max(initial=0.0))
     if peak > 1.0:
@@ -84,37 +86,51 @@ def read_audio(source: Source, sample_rate: int = 24_000, max_seconds: float = L
 def read_blocks(source: Source, sample_rate: int = 24_000, max_seconds: float = LIMITS.audio_seconds) -> Iterator[np.ndarray]:
     """The samples of :func:`read_audio` in blocks of about a second, [S] float32, for hours in little memory; levels as they are.
 
-    Errors as there, when the place in the file is reached.
+    Errors as there, when the place in the file is reached; a file may have any size.
     """
-    with decoded(source) as (info, blocks, where):
-        cap = int(max_seconds * info.sample_rate)
-        count, resampler = 0, _resampler(info.sample_rate, sample_rate)
-        for block in blocks:
-            _check_block(block, count, where)
-            count += len(block)
-            if count > cap:
-                raise ResourceError(
-                    f"more than {max_seconds:g} s of audio.",
-                    where=where,
-                    code="audio.too_long",
-                    limit=max_seconds,
-                    fix=f"Cut it to {max_seconds:g} s or less.",
-                )
-            mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
-            mono = np.ascontiguousarray(mono, np.float32)
-            yield resampler.resample_chunk(mono) if resampler else mono
-        if count == 0:
-            raise DataError("holds no samples.", where=where, code="audio.empty", fix="Record or export it again.")
-        if info.frames is not None and count < info.frames:
-            raise DataError(
-                f"ends after {count:,} of {info.frames:,} samples: the file was cut short.",
+    with open_audio(source, sample_rate, max_seconds) as (_, blocks):
+        yield from blocks
+
+
+@contextmanager
+def open_audio(source: Source, sample_rate: int = 24_000, max_seconds: float = LIMITS.audio_seconds, held: bool = False):
+    """What an audio file says about itself (AudioInfo), and its samples as of :func:`read_blocks`; open while the block runs.
+
+    ``held``: all samples will be kept in memory, so the file is refused when it is larger than LIMITS.audio_file_bytes.
+    """
+    with decoded(source, held) as (info, blocks, where):
+        yield info, _mono_blocks(info, blocks, where, sample_rate, max_seconds)
+
+
+def _mono_blocks(info: AudioInfo, blocks: Iterator[np.ndarray], where: str, sample_rate: int, max_seconds: float):
+    cap = int(max_seconds * info.sample_rate)
+    count, resampler = 0, _resampler(info.sample_rate, sample_rate)
+    for block in blocks:
+        _check_block(block, count, where)
+        count += len(block)
+        if count > cap:
+            raise ResourceError(
+                f"more than {max_seconds:g} s of audio.",
                 where=where,
-                pos=f"sample {count}",
-                code="audio.truncated",
-                fix="Copy or export it again.",
+                code="audio.too_long",
+                limit=max_seconds,
+                fix=f"Cut it to {max_seconds:g} s or less.",
             )
-        if resampler:
-            yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+        mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
+        mono = np.ascontiguousarray(mono, np.float32)
+        yield resampler.resample_chunk(mono) if resampler else mono
+    if count == 0:
+        raise DataError("holds no samples.", where=where, code="audio.empty", fix="Record or export it again.")
+    if info.frames is not None and count < info.frames:
+        raise DataError(
+            f"ends after {count:,} of {info.frames:,} samples: the file was cut short.",
+            where=where,
+            pos=f"sample {count}",
+            code="audio.truncated",
+            fix="Copy or export it again.",
+        )
+    if resampler:
+        yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
 def resample(wav: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
@@ -251,6 +267,11 @@ def _finite(chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
             )
         count += len(chunk)
         yield chunk
+
+
+def check_coding(format: str, sample_rate: int, bitrate: float | None = None) -> None:
+    """Refuse what ``write_audio`` would refuse, before any work; errors as there."""
+    _coding(format, sample_rate, bitrate)
 
 
 def _coding(name: str, sample_rate: int, bitrate: float | None) -> dict:
