@@ -1,5 +1,5 @@
 """Speech as codec tokens: ``Codes`` and the token file, without torch; quantisers in ``codec.quantize``,
-the model in ``codec.model``. Trained weights and commands are to come.
+the model in ``codec.model``, the commands ``tts codec`` in ``tts.cli.codec``. Trained weights are to come.
 
     from codec import Codes
 

@@ -230,7 +230,7 @@ class Codec:
         Yields:
             [S] float32.
         """
-        self.check(reader.header, force)
+        self.check(reader.header, force, reader.where)
         decoder, n_books, given = self.decoder(seed), reader.header.n_q, 0
 
         def pieces():
@@ -253,7 +253,7 @@ class Codec:
         end = len(waiting) if reader.n_samples is None else reader.n_samples - given
         yield waiting[: max(0, end)]
 
-    def check(self, header: TokenHeader, force: bool = False) -> None:
+    def check(self, header: TokenHeader, force: bool = False, where: str = "codes") -> None:
         """Refuse codes that other weights made.
 
         Raises:
@@ -266,7 +266,7 @@ class Codec:
         raise DataError(
             f"codes of codec {header.codec!r} (weights {header.weights[:8]}, {header.n_q} books, {header.bits} bits); "
             f"this is {self.name!r} (weights {self.weights[:8]}, {self.n_books} books, {self.bits} bits).",
-            where="codes",
+            where=where,
             code="codec.weights",
             fix="Decode with the codec that encoded." + (" Other weights of this form can be forced." if fits else ""),
         )

@@ -101,7 +101,7 @@ class Codes:
             DataError: Not a token file, damaged or cut short, with the byte.
             ResourceError: More than LIMITS.token_frames frames.
         """
-        with _opened(source) as (file, where):
+        with open_tokens(source) as (file, where):
             reader = TokenReader(file, where)
             header, parts, frames, lost = reader.header, [], 0, []
             for item in reader.salvage() if salvage else reader.blocks():
@@ -136,7 +136,8 @@ class Codes:
 
 
 @contextmanager
-def _opened(source: str | Path | bytes | BinaryIO) -> Iterator[tuple[BinaryIO, str]]:
+def open_tokens(source: str | Path | bytes | BinaryIO) -> Iterator[tuple[BinaryIO, str]]:
+    """A binary file at its start, and its name in messages; ``source`` as for ``Codes.load``."""
     if isinstance(source, str | os.PathLike):
         where = os.fspath(source)
         try:

@@ -156,6 +156,7 @@ class TokenReader:
 
     Attributes:
         header: What the codes are.
+        where: Name of the file in messages.
         n_samples: Length of the sound; of a stream None until its end was read.
 
     Raises:
@@ -165,10 +166,15 @@ class TokenReader:
     def __init__(self, file: BinaryIO, where: str | None = None):
         """``file``: readable, at its start; a pipe will do for ``blocks``. ``where``: its name in messages."""
         self._file = file
-        self._where = where or str(getattr(file, "name", "<tokens>"))
+        self.where = where or str(getattr(file, "name", "<tokens>"))
         self._offset = self._file_crc = 0
         self.header, self._seed = self._read_header()
         self.n_samples = self.header.n_samples
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes up to the place that was read last."""
+        return self._offset
 
     def blocks(self) -> Iterator[Block]:
         """The blocks in order, each checked before it is given out.
@@ -207,7 +213,7 @@ class TokenReader:
         """
         if not self._file.seekable():
             raise UsageError(
-                "salvage needs a file, not a pipe.", where=self._where, code="tokens.pipe", fix="Save it to a file first."
+                "salvage needs a file, not a pipe.", where=self.where, code="tokens.pipe", fix="Save it to a file first."
             )
         offsets, self.n_samples = self._find_blocks()
         frames, total = 0, None if self.n_samples is None else self.header.frames_of(self.n_samples)
@@ -240,7 +246,7 @@ class TokenReader:
             elif len(offsets) == LIMITS.token_frames:
                 raise ResourceError(
                     f"more than {LIMITS.token_frames:,} blocks.",
-                    where=self._where,
+                    where=self.where,
                     code="tokens.too_long",
                     limit=LIMITS.token_frames,
                 )
@@ -252,8 +258,8 @@ class TokenReader:
     def _read_header(self) -> tuple[TokenHeader, int]:
         """The header, and the CRC that those of all blocks go on from."""
         start = self._read(START_BYTES)
-        data = start + self._take(header_length(start, self._where) - len(start), "the header")
-        return parse_header(data, self._where), zlib.crc32(data[: -_CRC.size])
+        data = start + self._take(header_length(start, self.where) - len(start), "the header")
+        return parse_header(data, self.where), zlib.crc32(data[: -_CRC.size])
 
     def _read_item(self, name: str) -> Block | _End:
         """What stands here; ``name`` says in messages what should."""
@@ -305,7 +311,7 @@ class TokenReader:
             try:
                 piece = self._file.read(count)
             except (OSError, ValueError) as error:
-                raise FileError(f"reading failed: {error}.", where=self._where, code="tokens.io") from error
+                raise FileError(f"reading failed: {error}.", where=self.where, code="tokens.io") from error
             if not piece:
                 break
             parts.append(piece)
@@ -332,17 +338,20 @@ class TokenReader:
 
     def _bad(self, what: str, offset: int, code: str) -> DataError:
         fix = "Copy it again, or read what is whole with salvage."
-        return DataError(what, where=self._where, pos=f"byte {offset}", code=f"tokens.{code}", fix=fix)
+        return DataError(what, where=self.where, pos=f"byte {offset}", code=f"tokens.{code}", fix=fix)
 
 
-def drop_books(source: BinaryIO, target: BinaryIO, keep: int) -> None:
-    """Copy a token file with only its first ``keep`` books; nothing is decoded.
+def drop_books(source: BinaryIO | TokenReader, target: BinaryIO, keep: int) -> int:
+    """Copy a token file, or what a reader has just opened, with only its first ``keep`` books; nothing is decoded.
+
+    Returns:
+        Bytes written.
 
     Raises:
         UsageError: ``keep`` is not 1 to the books there are.
         DataError: The source is damaged; the target then has no end mark.
     """
-    reader = TokenReader(source)
+    reader = source if isinstance(source, TokenReader) else TokenReader(source)
     if not 1 <= keep <= reader.header.n_q:
         raise UsageError(
             f"{keep} books of {reader.header.n_q}.", where="keep", code="tokens.keep", fix="Keep at least one, at most all."
@@ -351,6 +360,7 @@ def drop_books(source: BinaryIO, target: BinaryIO, keep: int) -> None:
     for block in reader.blocks():
         writer._put_block(block.books[:keep], block.frames)
     writer.close(reader.n_samples)
+    return writer.n_bytes
 
 
 def check_codes(codes: np.ndarray, bits: int, lowest: int = 0, first_frame: int = 0) -> np.ndarray:

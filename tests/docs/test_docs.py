@@ -64,7 +64,7 @@ def test_every_command_parses(page):
             given = {word[2:].split("=")[0].replace("_", "-") for word in words if word.startswith("--")}
             assert given <= recipe_options(), words
         else:
-            known = ("cd", "echo", "printf", "aplay", "python3", "pip", "python", "ruff")
+            known = ("cd", "echo", "printf", "aplay", "arecord", "python3", "pip", "python", "ruff")
             assert words[0].split("/")[-1] in known, words
 
 
@@ -118,8 +118,11 @@ def test_the_command_line_page_names_every_command_and_flag_and_no_other():
     for name, section in sections.items():
         rows = re.findall(r"^\| (`-.*?) \| ", section, re.MULTILINE)
         told = {flag for row in rows for flag in re.findall(r"(?<![\w-])--?[a-z][a-z-]*", row)}
-        parameters = importlib.import_module(f"tts.cli.{name}").command.params
-        assert told == {flag for p in parameters if isinstance(p, click.Option) for flag in p.opts}, name
+        command = importlib.import_module(f"tts.cli.{name}").command
+        group = isinstance(command, click.Group)
+        ends = [command.get_command(click.Context(command), part) for part in command.listing] if group else [command]
+        assert not group or re.findall(rf"^### tts {name} (\w+)$", section, re.MULTILINE) == list(command.listing)
+        assert told == {flag for end in ends for p in end.params if isinstance(p, click.Option) for flag in p.opts}, name
 
 
 def test_the_exit_codes_are_those_of_the_code():

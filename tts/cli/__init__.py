@@ -23,6 +23,7 @@ from tts.base.errors import FileError, InternalError, ResourceError, TtsError, U
 COMMANDS = {
     "synth": "Speak text into a file or a pipe.",
     "clone": "Make a voice file of recordings of a person.",
+    "codec": "Encode speech to tokens and back.",
     "text": "Show how a text will be read: words, phones, spans.",
     "voices": "List the voices.",
     "languages": "List the languages and what the model heard of each.",
@@ -32,25 +33,37 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """Imports ``tts.cli.NAME`` and takes its ``command`` when a subcommand is asked for."""
+    """Imports ``PACKAGE.NAME`` and takes its ``command`` when a subcommand is asked for.
+
+    Args:
+        package: Where the modules of the subcommands are.
+        listing: Name of each subcommand, and a line about it.
+    """
+
+    def __init__(self, *args, package: str, listing: dict[str, str], **rest):
+        super().__init__(*args, **rest)
+        self.package, self.listing = package, listing
+
+    def parse_args(self, context, args):
+        return super().parse_args(context, args or ["--help"])
 
     def list_commands(self, context):
-        return list(COMMANDS)
+        return list(self.listing)
 
     def get_command(self, context, name):
-        if name not in COMMANDS:
+        if name not in self.listing:
             return None
-        return importlib.import_module(f"tts.cli.{name}").command
+        return importlib.import_module(f"{self.package}.{name}").command
 
     def format_commands(self, context, formatter):
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl(list(self.listing.items()))
 
     def resolve_command(self, context, args):
-        if args and args[0] not in COMMANDS:
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"Commands: {', '.join(COMMANDS)}."
-            raise UsageError(f"no command {args[0]!r}.", where="tts", code="usage.command", fix=hint)
+        if args and args[0] not in self.listing:
+            near = difflib.get_close_matches(args[0], self.listing, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Commands: {', '.join(self.listing)}."
+            raise UsageError(f"no command {args[0]!r}.", where=context.command_path, code="usage.command", fix=hint)
         return super().resolve_command(context, args)
 
 
@@ -71,6 +84,8 @@ def package_version(name: str) -> str:
 
 @click.group(
     cls=LazyGroup,
+    package="tts.cli",
+    listing=COMMANDS,
     epilog="Example:  tts synth 'Hello there.' -o hello.wav",
     context_settings={
         "help_option_names": ["-h", "--help"],
@@ -88,10 +103,9 @@ def cli():
 def run(args: list[str]) -> int:
     """Run one command line and return its exit code; messages go to stderr, the product to stdout."""
     args, json_errors, debug = _global_flags(args)
-    logging.captureWarnings(True)  # a clean run prints nothing of other packages
-    logging.getLogger("py.warnings").addHandler(logging.NullHandler())
+    quiet_warnings()
     try:
-        with cli.make_context("tts", args or ["--help"]) as context:
+        with cli.make_context("tts", args) as context:
             cli.invoke(context)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -111,6 +125,12 @@ def run(args: list[str]) -> int:
         if known.exit_code == FileError.exit_code:
             _close_stdout()
         return known.exit_code
+
+
+def quiet_warnings() -> None:
+    """A clean run prints nothing of other packages."""
+    logging.captureWarnings(True)
+    logging.getLogger("py.warnings").addHandler(logging.NullHandler())
 
 
 def main() -> None:
