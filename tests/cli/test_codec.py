@@ -362,6 +362,22 @@ def test_trim_gives_the_file_of_fewer_books(codec, tts):
     assert tts("codec", "trim", "talk.ptok", "--books", 4, "-o", "x.ptok").code == 65 and not Path("x.ptok").exists()
 
 
+def test_the_name_of_any_model_folder_will_do(codec, tts, tmp_path, monkeypatch):
+    save_codec(tmp_path / "My Codec!")
+    write_audio("My Codec!/x.wav", tone(0.1), RATE)
+    monkeypatch.chdir("My Codec!")
+    assert tts("codec", "encode", "x.wav", "--model", ".").code == 0
+    assert tts("codec", "info", "x.ptok", "--json").json["codec"] == "my-codec"
+
+
+def test_file_names_that_are_not_utf8_are_taken_as_they_are(codec):
+    os.makedirs("in")
+    Path(os.fsdecode(b"in/\xff\x1b[31m.wav")).write_bytes(Path("talk.wav").read_bytes())
+    done = codec("encode", "in", "-o", "out", "--json")
+    assert done.code == 0 and os.listdir(b"out") == [b"\xff\x1b[31m.ptok"] and "\x1b" not in done.err
+    assert done.json["seconds"] == 1.001 and codec("info", os.fsdecode(b"out/\xff\x1b[31m.ptok")).code == 0
+
+
 def test_bench_measures_this_machine(codec):
     done = codec("bench", "talk.wav", "--json", "--books", 4)
     facts = done.json
@@ -371,6 +387,8 @@ def test_bench_measures_this_machine(codec):
     for name in ("encode", "decode"):
         assert facts[name]["rtf"] > 0 and facts[name]["first_packet_s"] >= facts[name]["latency_s"] > 0
     assert "peak memory" in codec("bench", "talk.wav").out.decode()
+    write_audio("short.wav", tone(0.01), RATE)
+    assert codec("bench", "short.wav").code == 65
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000, 192_000])

@@ -14,7 +14,17 @@ import soundfile
 
 from tts.base.errors import CannotCreateError, DataError, FileError, NoInputError, ResourceError, TtsError, UsageError
 from tts.base.limits import LIMITS
-from vocoder.audio.io import FORMATS, check_speech, encode_audio, read_audio, read_info, resample, resample_chunks, write_audio
+from vocoder.audio.io import (
+    FORMATS,
+    check_speech,
+    encode_audio,
+    read_audio,
+    read_blocks,
+    read_info,
+    resample,
+    resample_chunks,
+    write_audio,
+)
 from vocoder.audio.wavfile import read_header, to_pcm16, wav_header
 
 RATE = 24_000
@@ -208,6 +218,32 @@ def test_more_than_4_gib_of_wav_are_rf64_where_there_is_room_and_refused_where_n
     with pytest.raises(ResourceError, match="do not fit a WAV file"):
         write_audio(tmp_path / "x.wav", (tone() for _ in itertools.count()), RATE)
     assert sorted(os.listdir(tmp_path)) == ["big.wav", "small.wav"]
+
+
+def test_a_large_file_is_read_in_blocks_and_refused_as_a_whole(tmp_path):
+    path, count = tmp_path / "big.wav", LIMITS.audio_file_bytes // 2 + RATE
+    with open(path, "wb") as file:  # sparse
+        file.write(wav_header(RATE, count))
+        file.truncate(44 + 2 * count)
+    assert len(next(read_blocks(path))) == RATE and read_info(path).frames == count
+    with open(path, "rb") as file:  # as it stands, and left open
+        assert len(next(read_blocks(file))) == RATE and not file.closed
+    with pytest.raises(ResourceError, match="larger than 536,870,912 bytes"):
+        read_audio(path)
+
+
+def test_a_pipe_is_read_in_blocks(tmp_path):
+    data = encode_audio(tone(1.5), RATE)
+    reader, writer = os.pipe()
+    with open(writer, "wb") as file:
+        assert file.write(data[:60_000]) == 60_000  # what a pipe holds
+    with open(reader, "rb") as file, pytest.raises(DataError, match="promises"):
+        list(read_blocks(file))
+    reader, writer = os.pipe()
+    with open(writer, "wb") as file:
+        file.write(encode_audio(tone(1.0), RATE))
+    with open(reader, "rb") as file:
+        assert np.array_equal(np.concatenate(list(read_blocks(file))), read_audio(encode_audio(tone(1.0), RATE)))
 
 
 @pytest.mark.parametrize("format", ["wav", "flac", "ogg", "mp3"])

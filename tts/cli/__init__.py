@@ -178,8 +178,13 @@ def _as_tts_error(error: Exception) -> TtsError:
 
 
 def _line(error: TtsError) -> str:
-    text = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(error))
+    text = printable(str(error))
     return text if text.startswith("tts") else f"tts: {text}"
+
+
+def printable(text: str) -> str:
+    """A text that cannot steer a terminal: names of files may hold anything."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 def _close_stdout() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import click
 
 from tts.base import strict_json
+from tts.base.errors import DataError
 from tts.cli.codec import bitrate
 
 
@@ -67,6 +68,8 @@ def measure(audio: str | None, books: int | None, kbps: float | None, model: str
     made = [_timed(lambda t=t: len(decoder.push(pieces[:, t : t + 300])))[1] for t in range(0, pieces.shape[1], 300)]
     decode_wall = sum(made) + _timed(decoder.flush)[1]
     seconds = n_samples / codec.sample_rate
+    if seconds < 0.1:
+        raise DataError(f"{seconds:.3f} s are too short.", where=audio, code="audio.too_short", fix="Give a longer file.")
     facts = {
         "codec": codec.name,
         "weights": codec.weights,

@@ -8,6 +8,7 @@ import click
 
 from tts.base import strict_json
 from tts.base.errors import DataError, PartialError, TtsError
+from tts.cli import printable
 from tts.cli.codec import bitrate
 
 
@@ -27,7 +28,7 @@ def command(names, as_json):
         elif "codec" in facts:
             click.echo(_text(facts))
         elif len(names) > 1:
-            click.echo(f"{name}: {error.what}")
+            click.echo(printable(f"{name}: {error.what}"))
     if len(failed) == 1 == len(names):
         raise failed[0]
     if failed:
@@ -108,4 +109,4 @@ def _text(facts: dict) -> str:
             lines.append(f"  lost from {start:.2f} s to {'the end, which is lost too' if end is None else f'{end:.2f} s'}")
         lines.append(f"  {facts['error']['pos']}: {facts['error']['what']}")
     lines += [f"  {key}: {value}" for key, value in facts["metadata"].items()]
-    return "\n".join("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line) for line in lines)
+    return printable("\n".join(lines))

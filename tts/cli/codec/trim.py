@@ -10,6 +10,7 @@ import click
 
 from tts.base import files, strict_json
 from tts.base.errors import UsageError
+from tts.cli import printable
 from tts.cli.codec import bitrate
 
 
@@ -50,7 +51,5 @@ def command(source, books, kbps, output, force, as_json, quiet):
     if as_json:
         click.echo(strict_json.dumps(facts, indent=None))
     if not quiet:
-        name = "stdout" if output == "-" else output
-        click.echo(
-            f"{name}: {seconds:.2f} s, {keep} of {header.n_q} books, {facts['kbps']:g} kbit/s, {n_bytes:,} bytes", err=True
-        )
+        name, told = "stdout" if output == "-" else output, f"{seconds:.2f} s, {keep} of {header.n_q} books"
+        click.echo(printable(f"{name}: {told}, {facts['kbps']:g} kbit/s, {n_bytes:,} bytes"), err=True)

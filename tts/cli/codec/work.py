@@ -23,7 +23,7 @@ from tts.base.errors import (
     TtsError,
     UsageError,
 )
-from tts.cli import quiet_warnings
+from tts.cli import printable, quiet_warnings
 from tts.cli.codec.plan import Job, Plan
 
 _FATAL = (FileError, ModelError, UsageError)  # of no single input: the others would fail as well
@@ -47,6 +47,10 @@ class Progress:
         self.shown = not quiet and sys.stderr is not None and sys.stderr.isatty()
         self.n_files, self.n_done, self.seconds, self.total = n_files, 0, 0.0, None
         self.began, self._last = time.perf_counter(), 0.0
+
+    def start(self) -> None:
+        """Work begins now; what was loaded before does not count."""
+        self.began = time.perf_counter()
 
     def of(self, total: float | None) -> None:
         """A file of so many seconds begins."""
@@ -93,7 +97,9 @@ def run(plan: Plan, task: Task, nj: int, quiet: bool, as_json: bool) -> None:
     progress = Progress(len(plan.jobs), quiet)
     if not plan.batch:
         try:
-            facts = task.load()(plan.jobs[0], progress)
+            do = task.load()
+            progress.start()
+            facts = do(plan.jobs[0], progress)
         finally:
             progress.clear()
         _tell(task, facts, quiet, as_json)
@@ -126,12 +132,12 @@ def _total(plan: Plan, done: list[dict], failed: list[tuple[Job, TtsError]], wal
         seconds = sum(facts["seconds"] for facts in new)
         kept = f", {len(done) - len(new)} kept that were there and whole" if len(new) < len(done) else ""
         pace = f", {seconds / wall:.1f} x real time" if new else ""
-        click.echo(f"{plan.folder}: {len(new)} files, {clock(seconds)} of sound{pace}{kept}", err=True)
+        _say(f"{plan.folder}: {len(new)} files, {clock(seconds)} of sound{pace}{kept}")
     if not failed:
         return
     for job, error in failed[:_SHOWN_FAILURES]:
         told = str(error)
-        click.echo(f"failed: {told if job.name in told else f'{job.name}: {told}'}", err=True)
+        _say(f"failed: {told if job.name in told else f'{job.name}: {told}'}")
     more = f" {len(failed) - _SHOWN_FAILURES} are not shown; --json has all." if len(failed) > _SHOWN_FAILURES else ""
     raise PartialError(
         f"{len(failed)} of {len(plan.jobs)} files failed.{more}",
@@ -146,11 +152,15 @@ def _tell(task: Task, facts: dict, quiet: bool, as_json: bool) -> None:
         _json(facts)
     for start, end in facts.get("lost", ()):
         until = "the end, which is lost too" if end is None else f"{end:.2f} s"
-        click.echo(f"warning: {facts['input']}: lost from {start:.2f} s to {until}", err=True)
+        _say(f"warning: {facts['input']}: lost from {start:.2f} s to {until}")
     if not quiet and not facts["kept"]:
         for note in facts["notes"]:
-            click.echo(f"note: {facts['input']}: {note}", err=True)
-        click.echo(f"{'stdout' if facts['output'] == '-' else facts['output']}: {task.line(facts)}", err=True)
+            _say(f"note: {facts['input']}: {note}")
+        _say(f"{'stdout' if facts['output'] == '-' else facts['output']}: {task.line(facts)}")
+
+
+def _say(text: str) -> None:
+    click.echo(printable(text), err=True)
 
 
 def _json(facts: dict) -> None:
@@ -179,6 +189,7 @@ def _attempt(task_do: Callable, job: Job, told: Callable[[float], None]) -> dict
 
 def _serial(task: Task, jobs: tuple[Job, ...], progress: Progress) -> Iterator[tuple[Job, dict | TtsError]]:
     do = task.load()
+    progress.start()
     for job in jobs:
         yield job, _attempt(do, job, progress)
 
