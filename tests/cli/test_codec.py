@@ -172,7 +172,7 @@ def test_raw_samples_are_encoded_as_the_file_is(codec):
     codec("encode", "at16.wav")
     done = codec("encode", "--pcm", 16_000, stdin=samples.tobytes())
     assert np.array_equal(Codes.load(done.out).codes, Codes.load("at16.ptok").codes)
-    assert "16,000 Hz, 1 channel -> 24,000 Hz mono" in done.err
+    assert "note: <stdin>: 16,000 Hz, 1 channel -> 24,000 Hz mono" in done.err
     assert codec("encode", "--pcm", 16_000, "-o", "x.ptok", stdin=b"").code == 65
     odd = codec("encode", "--pcm", 16_000, "-o", "x.ptok", stdin=samples.tobytes() + b"x")
     assert odd.code == 65 and "half a sample" in odd.err and not Path("x.ptok").exists()

@@ -150,13 +150,15 @@ def _total(plan: Plan, done: list[dict], failed: list[tuple[Job, TtsError]], wal
 def _tell(task: Task, facts: dict, quiet: bool, as_json: bool) -> None:
     if as_json:
         _json(facts)
+    source = "<stdin>" if facts["input"] == "-" else facts["input"]
+    target = "stdout" if facts["output"] == "-" else facts["output"]
     for start, end in facts.get("lost", ()):
         until = "the end, which is lost too" if end is None else f"{end:.2f} s"
-        _say(f"warning: {facts['input']}: lost from {start:.2f} s to {until}")
+        _say(f"warning: {source}: lost from {start:.2f} s to {until}")
     if not quiet and not facts["kept"]:
         for note in facts["notes"]:
-            _say(f"note: {facts['input']}: {note}")
-        _say(f"{'stdout' if facts['output'] == '-' else facts['output']}: {task.line(facts)}")
+            _say(f"note: {source}: {note}")
+        _say(f"{target}: {task.line(facts)}")
 
 
 def _say(text: str) -> None:
