@@ -16,7 +16,7 @@ import torch
 from codec.codes import Codes
 from codec.model import CodecConfig, CodecModel
 from codec.quantize.base import Quantizer
-from codec.stream import CHUNK, StreamDecoder, StreamEncoder
+from codec.stream import CHUNK, StreamDecoder, StreamEncoder, whole_groups
 from codec.tokenfile import Gap, TokenReader, TokenWriter
 from codec.tokenheader import TokenHeader
 from codec.units.extractor import unit_extractor
@@ -101,6 +101,7 @@ class Codec:
     def latency(self, chunk: int = 1) -> tuple[float, float]:
         """Seconds of sound that must be there before the first of a stream's codes, and codes before the first sample."""
         after = self.model.encoder_reach[1], self.model.decoder_reach[1]
+        chunk = whole_groups(self.model, chunk)
         return tuple((chunk + frames) / self.frame_rate for frames in after)
 
     def encode(self, audio, sample_rate: int | None = None, n_books: int | None = None, metadata: dict | None = None):

@@ -25,59 +25,84 @@ STRIDES = (2, 4, 5, 8)  # their product is the hop
 
 
 class MelEncoder(nn.Module):
-    """[B, 320 T] samples -> [B, T, latent_dim]: the mel frame itself, turned, plus what the blocks add.
+    """[B, 320 T] samples -> [B, T, latent_dim]: a group of mel frames, turned, plus what the blocks add.
 
-    At the start the blocks add nothing, so that the latent is the mel, and the decoder's transposed turn gives it back.
+    ``group`` frames are coded together: their mels make one vector, whose turn is cut into as many columns. So a slow change costs
+    one code and not ``group``. At the start the blocks add nothing, the latent is the mel, and the decoder's turn gives it back.
     """
 
-    def __init__(self, latent_dim: int, dim: int, hidden: int, n_blocks: int, causal: bool = False):
+    def __init__(self, latent_dim: int, dim: int, hidden: int, n_blocks: int, causal: bool = False, group: int = 1):
         super().__init__()
-        self.causal = causal
+        self.causal, self.group = causal, group
         self.embed = FrameConv(N_MELS, dim, 7, causal)
         self.norm_in = nn.LayerNorm(dim, eps=1e-6)
         self.blocks = nn.ModuleList(ConvNeXtBlock(dim, hidden, 1 / n_blocks, causal=causal) for _ in range(n_blocks))
         self.norm_out = nn.LayerNorm(dim, eps=1e-6)
-        self.out = nn.Linear(dim, latent_dim)
-        self.turn = nn.Linear(N_MELS, latent_dim, bias=False)
+        self.out = GroupLinear(dim, latent_dim, group)
+        self.turn = GroupLinear(N_MELS, latent_dim, group)
         self.apply(init_weights)
         nn.init.zeros_(self.out.weight)
         nn.init.orthogonal_(self.turn.weight)
 
     def forward(self, wav: Tensor) -> Tensor:
         mel = (log_mel(wav) - MEL_CENTRE) / MEL_SCALE  # [B, T, 100]
+        size = mel.shape[1]
+        mel = torch.cat([mel, mel[:, -1:].expand(-1, -size % self.group, -1)], dim=1)  # the last frame fills up the last group
         x = self.norm_in(self.embed(mel))
         for block in self.blocks:
             x = block(x)
-        return self.turn(mel) + self.out(self.norm_out(x))
+        return (self.turn(mel) + self.out(self.norm_out(x)))[:, :size]
 
     @torch.no_grad()
     def orient(self, mel: Tensor, blocks: list[tuple[int, int]]) -> None:
         """Turn the mel so that blocks of channels are quantised independently at little loss.
 
-        Principal components of log-mels [N, 100], each given to the block (first channel, width) whose variances have the
-        smallest product so far. Source: Ge et al., Optimized product quantization (CVPR 2013) section 4.2, eigenvalue allocation.
+        Principal components of groups of log-mels [B, T, 100], each given to the block (first channel, width) of the column whose
+        variances have the smallest product so far. Source: Ge et al., Optimized product quantization (CVPR 2013) section 4.2,
+        eigenvalue allocation.
         """
-        mel = (mel.double() - MEL_CENTRE) / MEL_SCALE
-        variances, axes = torch.linalg.eigh(torch.cov(mel.T))
+        rows = fold((mel.double() - MEL_CENTRE) / MEL_SCALE, self.group).flatten(0, 1)
+        variances, axes = torch.linalg.eigh(torch.cov(rows.T))
         variances = variances.clamp(min=1e-6 * float(variances[-1]))
         variances = variances / variances[0]  # from one up, so that products grow
+        latent_dim = len(self.turn.weight) // self.group
+        places = [(column * latent_dim + first, width) for first, width in blocks for column in range(self.group)]
         weight = torch.zeros_like(self.turn.weight)
-        log_products, filled = [0.0] * len(blocks), [0] * len(blocks)
+        log_products, filled = [0.0] * len(places), [0] * len(places)
         for variance, axis in zip(variances.flip(0), axes.T.flip(0), strict=True):
-            free = [i for i, (_, width) in enumerate(blocks) if filled[i] < width]
+            free = [i for i, (_, width) in enumerate(places) if filled[i] < width]
             if not free:
                 break
-            block = min(free, key=lambda i: log_products[i])
-            weight[blocks[block][0] + filled[block]] = axis
-            filled[block] += 1
-            log_products[block] += float(variance.log())
+            place = min(free, key=lambda i: log_products[i])
+            weight[places[place][0] + filled[place]] = axis
+            filled[place] += 1
+            log_products[place] += float(variance.log())
         self.turn.weight.copy_(weight)
+        self.turn.bias.copy_(-weight.double() @ rows.mean(0))
 
     @property
     def reach(self) -> tuple[int, int]:
-        """An STFT frame reaches 480 samples beyond its hop: two frames."""
-        layers = len(self.blocks) + 1
-        return (6 * layers + 2, 2) if self.causal else (3 * layers + 2, 3 * layers + 2)
+        """An STFT frame reaches 480 samples beyond its hop, two frames; a group reaches all of its frames."""
+        layers, more = len(self.blocks) + 1, 1 + self.group
+        return (6 * layers + more, more) if self.causal else (3 * layers + more, 3 * layers + more)
+
+
+class GroupLinear(nn.Linear):
+    """[B, T, in] -> [B, T, out] by one matrix over ``group`` frames, counted from the first; zeros fill up the last group."""
+
+    def __init__(self, in_dim: int, out_dim: int, group: int):
+        super().__init__(group * in_dim, group * out_dim)
+        self.group = group
+
+    def forward(self, x: Tensor) -> Tensor:
+        size = x.shape[1]
+        x = super().forward(fold(x, self.group))
+        return x.reshape(len(x), -1, self.out_features // self.group)[:, :size]
+
+
+def fold(x: Tensor, group: int) -> Tensor:
+    """[B, T, C] -> [B, ceil(T / group), group C], filled up with zeros."""
+    return F.pad(x, (0, 0, 0, -x.shape[1] % group)).reshape(len(x), -1, group * x.shape[2])
 
 
 class SeanetEncoder(nn.Module):

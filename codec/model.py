@@ -21,7 +21,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from codec.encoder import MelEncoder, SeanetEncoder
+from codec.encoder import GroupLinear, MelEncoder, SeanetEncoder
 from codec.quantize import quantizer_classes
 from codec.quantize.base import Quantized
 from tts.base.errors import ModelError
@@ -49,6 +49,7 @@ class CodecConfig:
     hidden: int = 768
     n_encoder_blocks: int = 4
     n_decoder_blocks: int = 4  # between the latent and the vocoder
+    group: int = 4  # frames that the mel encoder codes together; codes still come 75 times a second
     seanet_width: int = 16
     attention_frames: int = 0  # frames on each side that the decoder's attention hears (before alone, when causal); 0: none
     semantic: str = ""  # teacher of the semantic path (codec.units.extractor); empty: no path
@@ -60,6 +61,8 @@ class CodecConfig:
     def __post_init__(self):
         if self.encoder not in ENCODERS:
             raise ModelError(f"encoder {self.encoder!r} is unknown.", fix=f"Known: {', '.join(ENCODERS)}.")
+        if self.encoder != "mel" and self.group != 1:
+            raise ModelError("frames are coded together by the mel encoder only.", where="group", fix="Set group to 1.")
         if self.causal != self.vocoder.causal:
             raise ModelError("causal and vocoder.causal differ.", fix="Set both, or neither.")
         if bool(self.semantic) != (self.semantic_dim > 0):
@@ -85,7 +88,7 @@ class CodecModel(nn.Module):
         self.config = config
         dim, latent, causal = config.dim, config.latent_dim, config.causal
         if config.encoder == "mel":
-            self.encoder = MelEncoder(latent, dim, config.hidden, config.n_encoder_blocks, causal)
+            self.encoder = MelEncoder(latent, dim, config.hidden, config.n_encoder_blocks, causal, config.group)
         else:
             self.encoder = SeanetEncoder(latent, config.seanet_width, causal)
         quantizer, quantizer_config = quantizer_classes(config.quantizer)
@@ -93,14 +96,14 @@ class CodecModel(nn.Module):
         known = {field.name for field in fields(quantizer_config)}
         self.quantizer = quantizer(quantizer_config(**{name: size for name, size in sizes.items() if name in known}))
         self.n_books = nn.Embedding(config.n_q + 1, dim)  # row 0: the latent was not quantised
-        self.embed = nn.Linear(latent, dim)
+        self.embed = GroupLinear(latent, dim, config.group)
         self.attention = SelfAttention(dim) if config.attention_frames else None
         self.blocks = nn.ModuleList(
             ConvNeXtBlock(dim, config.hidden, 1 / config.n_decoder_blocks, causal=causal) for _ in range(config.n_decoder_blocks)
         )
         self.norm = nn.LayerNorm(dim, eps=1e-6)
         self.out = nn.Linear(dim, N_MELS + 2)  # mel, log F0, voicing logit
-        self.turn = nn.Linear(latent, N_MELS, bias=False)  # what the latent itself says of the mel
+        self.turn = GroupLinear(latent, N_MELS, config.group)  # what the latent itself says of the mel
         self.hint = nn.Linear(dim, config.vocoder.dim)
         joins = config.semantic and config.semantic_input
         self.semantic_in = SemanticStack(config.semantic_dim, config.semantic_dim, causal) if joins else None
@@ -147,6 +150,7 @@ class CodecModel(nn.Module):
         """Let the decoder's turn undo that of a mel encoder; without one it starts silent."""
         if isinstance(self.encoder, MelEncoder):
             self.turn.weight.copy_(self.encoder.turn.weight.T)
+            self.turn.bias.copy_(-self.encoder.turn.bias @ self.encoder.turn.weight)
         else:
             nn.init.zeros_(self.turn.weight)
 
@@ -223,8 +227,10 @@ class CodecModel(nn.Module):
     @property
     def controls_reach(self) -> tuple[int, int]:
         """Frames before and after a frame that its mel, F0 and hint depend on."""
-        window, reach = self.config.attention_frames, self.config.n_decoder_blocks
-        return (window + 6 * reach, 0) if self.config.causal else (window + 3 * reach, window + 3 * reach)
+        window, group, layers = self.config.attention_frames, self.config.group - 1, self.config.n_decoder_blocks
+        if self.config.causal:
+            return window + 6 * layers + group, group
+        return (window + 3 * layers + group,) * 2
 
     @property
     def decoder_reach(self) -> tuple[int, int]:

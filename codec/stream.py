@@ -29,12 +29,13 @@ class StreamEncoder:
     Args:
         model: In evaluation mode.
         n_q: Books.
-        chunk: Frames that are computed at once; fewer are only at the end.
+        chunk: Frames that are computed at once, rounded up to whole groups; fewer are only at the end.
     """
 
     def __init__(self, model: CodecModel, n_q: int, chunk: int = CHUNK, extractor=None):
-        self.model, self.n_q, self.chunk, self.extractor = model, n_q, chunk, extractor
-        self.before, self.after = model.encoder_reach
+        self.model, self.n_q, self.extractor = model, n_q, extractor
+        self.chunk, self.before = (whole_groups(model, frames) for frames in (chunk, model.encoder_reach[0]))
+        self.after = model.encoder_reach[1]
         self.n_samples = 0  # given so far
         self._waiting = np.zeros(0, np.float32)  # from frame _start on
         self._start = self._done = 0  # frames
@@ -79,12 +80,12 @@ class StreamDecoder:
     Args:
         model: In evaluation mode.
         seed: Of the noise part.
-        chunk: Frames that are computed at once; fewer are only at the end.
+        chunk: As of the encoder.
     """
 
     def __init__(self, model: CodecModel, seed: int = 0, chunk: int = CHUNK):
-        self.model, self.seed, self.chunk = model, seed, chunk
-        self._codes = Window(*model.controls_reach)  # int64 [1, T, n_q], read to mel, F0 and hint
+        self.model, self.seed, self.chunk = model, seed, whole_groups(model, chunk)
+        self._codes = Window(whole_groups(model, model.controls_reach[0]), model.controls_reach[1])  # int64 [1, T, n_q], read to mel, F0 and hint
         config = model.config.vocoder
         self._controls = Window(config.receptive_field, config.look_ahead)  # what the vocoder is driven by, [1, T, C]
         self._pulses = PulseStream()
@@ -149,6 +150,11 @@ class StreamDecoder:
         gain = gain if a else np.pad(gain, (1, 0), mode="edge")
         ramp = (np.arange(HOP_LENGTH, dtype=np.float32) + 0.5) / HOP_LENGTH
         return wav * (gain[:-1, None] + np.diff(gain)[:, None] * ramp).reshape(-1)
+
+
+def whole_groups(model: CodecModel, frames: int) -> int:
+    """Frames rounded up to groups that are coded together: a piece begins with one."""
+    return -(-frames // model.config.group) * model.config.group
 
 
 class Window:

@@ -97,7 +97,7 @@ class CodecTraining(VocoderTraining):
     @torch.no_grad()
     def initialise(self) -> None:
         """k-means over latents of the corpus."""
-        latents = self.frames(lambda batch: self.model.latent(batch["wav"], self.features(batch["wav"])))
+        latents = self.frames(lambda batch: self.model.latent(batch["wav"], self.features(batch["wav"]))).flatten(0, 1)
         self.model.quantizer.initialise(latents, torch.Generator().manual_seed(self.seed))
 
     @torch.no_grad()
@@ -106,20 +106,21 @@ class CodecTraining(VocoderTraining):
         if isinstance(self.model.encoder, MelEncoder):
             blocks = dict.fromkeys(self.model.quantizer.config.blocks)  # residual stages see one block, the same
             product = self.model.quantizer.config.n_product
-            self.model.encoder.orient(self.frames(lambda batch: batch["mel"]), list(blocks)[: product or 1])
+            mels = self.frames(lambda batch: batch["mel"])
+            self.model.encoder.orient(mels, list(blocks)[: product or 1])
             self.model.turn_back()
 
     def frames(self, of) -> Tensor:
-        """``of(batch)`` [B, T, D] of batches that training does not see, as at least ``task.latents`` rows [N, D]."""
-        rows, step = [], 1
-        while sum(map(len, rows)) < self.task.latents:
-            rows.append(of(self.batch_of([self.seed, 1, step])).flatten(0, 1))
+        """``of(batch)`` [B, T, D] of batches that training does not see, joined, of at least ``task.latents`` frames."""
+        crops, step = [], 1
+        while sum(len(crop) * crop.shape[1] for crop in crops) < self.task.latents:
+            crops.append(of(self.batch_of([self.seed, 1, step])))
             step += 1
-        return torch.cat(rows)
+        return torch.cat(crops)
 
     def measure_teacher(self) -> None:
         """Mean and deviation of the teacher's features over the corpus, into the model."""
-        features = self.frames(lambda batch: self.features(batch["wav"]))
+        features = self.frames(lambda batch: self.features(batch["wav"])).flatten(0, 1)
         self.model.semantic_mean.copy_(features.mean(0))
         self.model.semantic_std.copy_(features.std(0).clamp(min=1e-3))
 

@@ -22,13 +22,14 @@ def trained(**changes) -> CodecModel:
     return model
 
 
-@pytest.fixture(scope="module", params=["ahead", "causal", "attention", "causal seanet"])
+@pytest.fixture(scope="module", params=["ahead", "causal", "attention", "causal seanet", "pairs"])
 def codec(request):
     vocoder = dict(dim=8, hidden=16, n_blocks=1)
     causal = "causal" in request.param
     changes = {"causal": causal, "vocoder": VocoderConfig(**vocoder, n_projections=0 if causal else 1, causal=causal)}
     changes |= {"attention_frames": 5} if request.param == "attention" else {}
-    changes |= {"encoder": "seanet"} if "seanet" in request.param else {}
+    changes |= {"encoder": "seanet", "group": 1} if "seanet" in request.param else {}
+    changes |= {"group": 2} if request.param == "pairs" else {}
     return Codec(trained(**changes), {"name": "tiny"})
 
 
@@ -85,7 +86,7 @@ def test_the_first_codes_and_samples_come_after_the_stated_latency(codec, sound)
 def test_a_causal_codec_waits_for_less():
     vocoder = VocoderConfig(dim=8, hidden=16, n_blocks=1, n_projections=0, causal=True)
     model = tiny(causal=True, vocoder=vocoder)
-    assert model.encoder_reach[1] == 2 and model.decoder_reach[1] == 4
+    assert model.encoder_reach[1] == 2 + 3 and model.decoder_reach[1] == 4 + 3  # a group of 4 waits for its last frame
     assert tiny().encoder_reach[1] > 2 and tiny().decoder_reach[1] > 4
 
 
