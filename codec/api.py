@@ -99,10 +99,11 @@ class Codec:
         return SAMPLE_RATE / HOP_LENGTH
 
     def latency(self, chunk: int = 1) -> tuple[float, float]:
-        """Seconds of sound that must be there before the first of a stream's codes, and codes before the first sample."""
-        after = self.model.encoder_reach[1], self.model.decoder_reach[1]
-        chunk = whole_groups(self.model, chunk)
-        return tuple((chunk + frames) / self.frame_rate for frames in after)
+        """Seconds of sound that must be there before the first of a stream's codes, and of codes before the first samples."""
+        chunk, vocoder = whole_groups(self.model, chunk), self.model.config.vocoder
+        read = -(-(chunk + vocoder.look_ahead) // chunk) * chunk  # frames of mel and F0, read in pieces too
+        frames = chunk + self.model.encoder_reach[1], read + self.model.controls_reach[1]
+        return frames[0] / self.frame_rate, frames[1] / self.frame_rate
 
     def encode(self, audio, sample_rate: int | None = None, n_books: int | None = None, metadata: dict | None = None):
         """Sound to codes.

@@ -27,8 +27,8 @@ STRIDES = (2, 4, 5, 8)  # their product is the hop
 class MelEncoder(nn.Module):
     """[B, 320 T] samples -> [B, T, latent_dim]: a group of mel frames, turned, plus what the blocks add.
 
-    ``group`` frames are coded together: their mels make one vector, whose turn is cut into as many columns. So a slow change costs
-    one code and not ``group``. At the start the blocks add nothing, the latent is the mel, and the decoder's turn gives it back.
+    ``group`` frames are coded together: their mels make one vector, whose turn is cut into as many columns. So a slow change
+    costs one code and not ``group``. At the start the blocks add nothing, the latent is the mel, and the decoder turns it back.
     """
 
     def __init__(self, latent_dim: int, dim: int, hidden: int, n_blocks: int, causal: bool = False, group: int = 1):

@@ -85,7 +85,8 @@ class StreamDecoder:
 
     def __init__(self, model: CodecModel, seed: int = 0, chunk: int = CHUNK):
         self.model, self.seed, self.chunk = model, seed, whole_groups(model, chunk)
-        self._codes = Window(whole_groups(model, model.controls_reach[0]), model.controls_reach[1])  # int64 [1, T, n_q], read to mel, F0 and hint
+        before, after = model.controls_reach
+        self._codes = Window(whole_groups(model, before), after)  # int64 [1, T, n_q], read to mel, F0 and hint
         config = model.config.vocoder
         self._controls = Window(config.receptive_field, config.look_ahead)  # what the vocoder is driven by, [1, T, C]
         self._pulses = PulseStream()

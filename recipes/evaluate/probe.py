@@ -3,6 +3,8 @@
 The probe is ridge regression on one-hot codes, in closed form. With one book that is a table: each code predicts the mean of its
 training frames, so its phone is their commonest one; nothing simpler and nothing stronger can be linear in a one-hot code. With
 several books their contributions add up. It is fitted on training speakers and judged on speakers whom no split trains on.
+
+Where a codec codes frames in groups, every frame of a group is read from all codes of the group, by a probe of its own place.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from tts.aligner import N_MARKS, Aligner
 from tts.base.errors import DataError
 from vocoder.audio.frames import SAMPLE_RATE
 
+MOST_CODES = 8  # one-hot codes that a probe reads at once: its matrix has the square of 1024 times as many entries
 SILENCE = 0  # the phone of every frame of a pause or mark
 
 
@@ -33,7 +36,8 @@ class Frames:
 
     phones: np.ndarray  # [N] ids, SILENCE for all marks
     f0: np.ndarray  # [N] Hz, 0 = unvoiced
-    codes: dict[str, np.ndarray]  # codec -> [N, n_q]
+    codes: dict[str, np.ndarray]  # codec -> [N, n_q, codes that tell of a frame]
+    places: dict[str, np.ndarray]  # codec -> [N], place of a frame in its group
 
 
 class LinearProbe:
@@ -90,7 +94,7 @@ def read_frames(corpus: Corpus, keys: Sequence[str], codecs: Mapping, n_books: i
     Args:
         codecs: Name -> ``codec.Codec``.
     """
-    phones, f0, codes = [], [], {name: [] for name in codecs}
+    phones, f0, codes, places = [], [], {name: [] for name in codecs}, {name: [] for name in codecs}
     aligned = (corpus.dump / "durations.json").exists()
     for key in track(keys, what):
         durations = corpus.get("durations", key) if aligned and key in corpus.store("durations") else _align(corpus, key, aligner)
@@ -100,10 +104,19 @@ def read_frames(corpus: Corpus, keys: Sequence[str], codecs: Mapping, n_books: i
         f0.append(np.asarray(corpus.get("f0", key)))
         wav = np.asarray(corpus.get("wav", key), np.float32) / 32768
         for name, codec in codecs.items():
-            codes[name].append(codec.encode(wav, SAMPLE_RATE, n_books).codes.T)
+            group = codec.model.config.group
+            codes[name].append(grouped(codec.encode(wav, SAMPLE_RATE, n_books).codes, group))
+            places[name].append(np.arange(len(codes[name][-1])) % group)
     phones = np.concatenate(phones)
-    joined = {name: np.concatenate(parts) for name, parts in codes.items()}
-    return Frames(np.where(phones < N_MARKS, SILENCE, phones), np.concatenate(f0), joined)
+    joined, placed = ({name: np.concatenate(parts) for name, parts in every.items()} for every in (codes, places))
+    return Frames(np.where(phones < N_MARKS, SILENCE, phones), np.concatenate(f0), joined, placed)
+
+
+def grouped(codes: np.ndarray, group: int) -> np.ndarray:
+    """Codes [n_q, T] -> [T, n_q, group]: for each frame those of its whole group; the last group repeats its last code."""
+    n_q, size = codes.shape
+    whole = np.pad(codes, ((0, 0), (0, -size % group)), mode="edge").reshape(n_q, -1, group)
+    return np.repeat(whole.transpose(1, 0, 2), group, axis=0)[:size]
 
 
 def _align(corpus: Corpus, key: str, aligner: Aligner) -> np.ndarray | None:
@@ -116,16 +129,17 @@ def _align(corpus: Corpus, key: str, aligner: Aligner) -> np.ndarray | None:
 
 
 def probe_rows(train: Frames, test: Frames, sizes: Mapping[str, int]) -> Result:
-    """A row of what is right without any code, then for each codec its first book, its first two, and so on.
+    """A row of what is right without any code, then for each codec its first book, its first two, and so on, to eight codes.
 
     Args:
         sizes: Codec -> codes of a book.
     """
     rows = [{"codec": "none", "books": "–", **_scores(train, test, None, 1)}]
     for name, size in sizes.items():
-        n_q = train.codes[name].shape[1]
+        _, n_q, group = train.codes[name].shape
+        n_q = min(n_q, max(1, MOST_CODES // group))
         for n in track(range(1, n_q + 1), f"probe {name}", n_q):
-            used, bits = code_use(test.codes[name][:, n - 1], size)
+            used, bits = code_use(_in_time(test, name, n - 1), size)
             scores = _scores(train, test, name, n, size)
             rows.append({"codec": name, "books": "0" if n == 1 else f"0–{n - 1}", "entropy of the last, bits": f"{bits:.2f}",
                          "its codes used": f"{100 * used:.0f} %", **scores})  # fmt: skip
@@ -135,22 +149,35 @@ def probe_rows(train: Frames, test: Frames, sizes: Mapping[str, int]) -> Result:
 def _scores(train: Frames, test: Frames, name: str | None, n_books: int, size: int = 1) -> dict[str, str]:
     """Shares of test frames whose phone, among those that are no silence, and whose voicing is right; errors of the pitch."""
 
-    def codes_of(frames: Frames) -> np.ndarray:
-        return np.zeros((len(frames.f0), 1), int) if name is None else frames.codes[name][:, :n_books].astype(int)
+    def codes_of(frames: Frames) -> tuple[np.ndarray, np.ndarray]:
+        if name is None:
+            return np.zeros((len(frames.f0), 1), int), np.zeros(len(frames.f0), int)
+        return frames.codes[name][:, :n_books].reshape(len(frames.f0), -1).astype(int), frames.places[name]
 
-    here, there = codes_of(train), codes_of(test)
-    ids = np.unique(train.phones)
-    classes = LinearProbe(here, np.column_stack([train.phones[:, None] == ids, train.f0 > 0]).astype(float), size)(there)
+    (here, its_place), (there, place) = codes_of(train), codes_of(test)
+    ids, sung = np.unique(train.phones), train.f0 > 0
+    targets = np.column_stack([train.phones[:, None] == ids, sung]).astype(float)
+    classes, log_f0 = np.zeros((len(there), targets.shape[1])), np.zeros(len(there))
+    for i in np.unique(place):
+        now = place == i
+        classes[now] = LinearProbe(here[its_place == i], targets[its_place == i], size)(there[now])
+        fitted = sung & (its_place == i)
+        log_f0[now] = LinearProbe(here[fitted], np.log(train.f0[fitted])[:, None], size)(there[now])[:, 0]
     spoken, voiced = test.phones != SILENCE, test.f0 > 0
     right = ids[classes[:, :-1].argmax(1)] == test.phones
-    log_f0 = np.log(np.where(voiced, test.f0, 1))[voiced]
-    sung = train.f0 > 0
-    error = LinearProbe(here[sung], np.log(train.f0[sung])[:, None], size)(there[voiced])[:, 0] - log_f0
+    true_log_f0 = np.log(test.f0[voiced])
+    error = log_f0[voiced] - true_log_f0
     return {
         "frames": len(there),
         "phone": f"{100 * right.mean():.1f} %",
         "phone, not silence": f"{100 * right[spoken].mean():.1f} %",
         "voicing": f"{100 * ((classes[:, -1] > 0.5) == voiced).mean():.1f} %",
-        "log F0, R²": f"{1 - np.square(error).mean() / log_f0.var():.2f}",
+        "log F0, R²": f"{1 - np.square(error).mean() / true_log_f0.var():.2f}",
         "F0 cents": f"{1200 / np.log(2) * np.sqrt(np.square(error).mean()):.0f}",
     }
+
+
+def _in_time(frames: Frames, name: str, book: int) -> np.ndarray:
+    """The codes [N] of one book, one a frame."""
+    codes = frames.codes[name][:, book]
+    return codes[np.arange(len(codes)), frames.places[name]]

@@ -213,12 +213,20 @@ def test_probe_adds_what_several_books_say():
 def test_probe_scores_know_what_is_written_in_the_codes():
     rng = np.random.default_rng(0)
     phones = rng.integers(0, 4, 3000) * 10
-    frames = probe.Frames(phones, np.where(phones > 10, 100.0 + phones, 0.0), {"a": np.stack([phones // 10, phones // 10], 1)})
+    codes = np.stack([phones // 10, phones // 10], 1)[..., None]
+    frames = probe.Frames(phones, np.where(phones > 10, 100.0 + phones, 0.0), {"a": codes}, {"a": phones * 0})
     rows, _ = probe.probe_rows(frames, frames, {"a": 4})
     assert [row["books"] for row in rows] == ["–", "0", "0–1"] and rows[0]["codec"] == "none"
     assert rows[1]["phone"] == "100.0 %" and rows[1]["voicing"] == "100.0 %" and float(rows[1]["log F0, R²"]) == 1
     assert float(rows[1]["entropy of the last, bits"]) == pytest.approx(2, abs=0.01)
     assert float(rows[0]["phone"].split()[0]) < 30 and float(rows[0]["log F0, R²"]) == pytest.approx(0, abs=0.01)
+
+
+def test_a_frame_is_read_from_all_codes_of_its_group():
+    codes = np.arange(14).reshape(2, 7)
+    rows = probe.grouped(codes, 4)
+    assert rows.shape == (7, 2, 4) and rows[3].tolist() == rows[0].tolist() == [[0, 1, 2, 3], [7, 8, 9, 10]]
+    assert rows[6].tolist() == [[4, 5, 6, 6], [11, 12, 13, 13]] and probe.grouped(codes, 1)[..., 0].T.tolist() == codes.tolist()
 
 
 def test_probe_command_takes_stored_alignments_and_unseen_speakers(tiny, tmp_path, monkeypatch):
@@ -254,6 +262,6 @@ def test_probe_command_takes_stored_alignments_and_unseen_speakers(tiny, tmp_pat
     )
     assert done.exit_code == 0, done.output
     table = strict_json.load(tmp_path / "codec-probe.json")
-    assert [row["books"] for row in table["rows"]] == ["–", "0", "0–1", "0–2", "0–3"]
+    assert [row["books"] for row in table["rows"]] == ["–", "0", "0–1"]  # of four codes each
     assert table["rows"][0]["frames"] == 90  # speaker c alone
     assert "180 frames of 2 training utterances" in table["notes"][0]
