@@ -46,6 +46,7 @@ def measure(audio: str | None, books: int | None, kbps: float | None, model: str
     began = time.perf_counter()
     import numpy as np
 
+    import tts.units  # noqa: F401 - a codec may have the aligner as its teacher
     from codec import Codec
     from vocoder.audio.io import open_audio
 

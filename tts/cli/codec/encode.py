@@ -76,6 +76,7 @@ class EncodeTask:
     pcm: int | None = None  # Hz: stdin is raw samples
 
     def load(self):
+        import tts.units  # noqa: F401 - a codec may have the aligner as its teacher
         from codec import Codec
 
         codec = Codec.load(self.model, self.threads)
