@@ -36,7 +36,8 @@ from vocoder.audio.frames import HOP_LENGTH
 class CodecTask(VocoderTask):
     quantize: bool = True  # False trains an autoencoder
     latents: int = 40_000  # frames that k-means begins from
-    commitment_weight: float = 2.0
+    encoder_rate: float = 0.05  # of the learning rate, while codes are learned: books follow only an encoder that moves slowly
+    commitment_weight: float = 30.0
     codebook_weight: float = 1.0
     head_weight: float = 3.0  # of the L1 of the predicted mel; the pitch's losses have a third of it
     semantic_weight: float = 5.0  # of the squared error of the teacher's features, normalised; for a semantic path
@@ -51,6 +52,8 @@ class CodecTraining(VocoderTraining):
         if self.teacher and self.teacher.dim != model.config.semantic_dim:
             raise ModelError(f"features of {name} have {self.teacher.dim} dimensions.", where="semantic_dim", code="units.dim",
                              fix=f"Set model.semantic_dim to {self.teacher.dim}.")  # fmt: skip
+        if task.quantize:
+            self.players[-1].factors = dict.fromkeys(("encoder.", "semantic_in.", "join."), task.encoder_rate)
         self.heard = Heard(model.config.n_q, model.quantizer.codebook_size)
 
     def features(self, wav: Tensor) -> Tensor | None:

@@ -21,7 +21,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -68,6 +68,15 @@ class Player:
     module: nn.Module
     losses: Callable[[dict, int, dict], dict[str, Tensor]]  # (batch, step, scratch) -> named losses; they are summed
     starts_at: int = 0  # idle before this step
+    factors: dict[str, float] = field(default_factory=dict)  # beginning of a parameter's name -> factor of its learning rate
+
+    def groups(self) -> list[dict]:
+        """Its parameters for an optimiser, those of one factor together."""
+        groups: dict[float, list] = {1.0: []}
+        for name, parameter in self.module.named_parameters():
+            factor = next((factor for start, factor in self.factors.items() if name.startswith(start)), 1.0)
+            groups.setdefault(factor, []).append(parameter)
+        return [{"params": parameters, "factor": factor} for factor, parameters in groups.items() if parameters]
 
 
 class Task:
@@ -107,7 +116,7 @@ def train(task: Task, config: TrainConfig, exp, *, minutes: float, device: str =
     optimizers, wrapped = {}, {}
     for player in task.players:
         optimizer = torch.optim.AdamW(
-            player.module.parameters(),
+            player.groups(),
             lr=config.learning_rate,
             betas=config.betas,
             weight_decay=config.weight_decay,
@@ -132,8 +141,9 @@ def train(task: Task, config: TrainConfig, exp, *, minutes: float, device: str =
                 if step < player.starts_at:
                     continue
                 optimizer = optimizers[player.name]
+                rate = config.rate(step - player.starts_at) if player.starts_at else config.rate(step)
                 for group in optimizer.param_groups:
-                    group["lr"] = config.rate(step - player.starts_at) if player.starts_at else config.rate(step)
+                    group["lr"] = rate * group["factor"]
                 with fabric.autocast():
                     losses = player.losses(batch, step, scratch)
                 total = sum(losses.values())

@@ -286,3 +286,10 @@ def test_precision_follows_the_machine_unless_it_is_told(monkeypatch):
         monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: False)
         assert precision_of("auto", "cpu") == expected
     assert precision_of("auto", "cuda") == "bf16-mixed" and precision_of("16-mixed", "cpu") == "16-mixed"
+
+
+def test_a_parameter_learns_at_the_rate_of_its_name():
+    module = nn.ModuleDict({"slow": nn.Linear(1, 1), "fast": nn.Linear(1, 1)})
+    still, slow = Player("model", module, None).groups(), Player("model", module, None, factors={"slow.": 0.1}).groups()
+    assert [(len(group["params"]), group["factor"]) for group in still] == [(4, 1.0)]
+    assert [(group["params"][0] is module["slow"].weight, group["factor"]) for group in slow] == [(False, 1.0), (True, 0.1)]
