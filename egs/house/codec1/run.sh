@@ -3,4 +3,4 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-./codec.sh --autoencoder-minutes 30 --codes-minutes 600 "$@"
+./codec.sh --autoencoder-minutes 10 --codes-minutes 600 "$@"
