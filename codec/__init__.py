@@ -1,9 +1,9 @@
 """Speech as codec tokens: ``Codes`` and the token file, without torch; quantisers in ``codec.quantize``,
-the model in ``codec.model``, the commands ``tts codec`` in ``tts.cli.codec``. Trained weights are to come.
+the model in ``codec.model``, trained weights in ``codec/assets``, the commands ``tts codec`` in ``tts.cli.codec``.
 
-    from codec import Codes
+    from codec import Codec
 
-    codes = Codes.load("hello.ptok")
+    codes = Codec.load().encode("hello.wav")
     print(codes.codes.shape, codes.seconds, codes.kbps)
 """
 
