@@ -295,8 +295,9 @@ def codec_probe(context, dump, codecs, n_books, n_clips, out, results):
     frames = [probe.read_frames(*chosen, models, n_books, aligner, what) for chosen, what in ((train, "train"), (test, "test"))]
     rows, records = probe.probe_rows(*frames, {name: model.model.quantizer.codebook_size for name, model in models.items()})
     _write(context, "Codec: what its first books know", rows, records, [
-        f"Ridge regression on one-hot codes, encoded with {n_books} books; for book 0 alone that is a table of its codes "
-        f"(commonest phone, mean pitch). Fitted on {len(frames[0].f0):,} frames of {len(train[1])} training utterances, judged "
+        f"Ridge regression on one-hot codes, encoded with {n_books} books; of one code a frame that is a table "
+        "(commonest phone, mean pitch); where frames are coded in groups, all codes of the group tell. "
+        f"Fitted on {len(frames[0].f0):,} frames of {len(train[1])} training utterances, judged "
         "on speakers who are not in training. Phones by forced alignment. F0 by DIO and StoneMask; R² and root mean square "
         "error over voiced frames."])
 

@@ -142,6 +142,19 @@ def test_every_stage_is_named():
     assert not missing
 
 
+def test_the_waiting_times_are_those_of_the_codec():
+    from codec import Codec
+    from codec.model import CodecConfig, CodecModel
+    from vocoder.fourier import VocoderConfig
+
+    codec, page = Codec.load(), PAGES["codec.md"]
+    encoder, decoder = codec.model.encoder_reach[1], codec.model.decoder_reach[1]
+    assert f"| house codec | {encoder} frames | {decoder} frames | {(encoder + decoder) / codec.frame_rate:.2f} s |" in page
+    assert "after {:.2f} s of sound and its\nfirst samples after {:.2f} s of codes".format(*codec.latency(8)) in page
+    causal = CodecModel(CodecConfig(causal=True, vocoder=VocoderConfig(causal=True, n_projections=0)))
+    assert f"| `causal` | {causal.encoder_reach[1]} frames (the mel's window, then the group) | {causal.decoder_reach[1]} frames" in page
+
+
 def test_the_sizes_are_those_of_the_models():
     from frontend import inventory
     from tts.aligner import AlignerConfig, AlignerModel
