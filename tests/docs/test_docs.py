@@ -152,7 +152,8 @@ def test_the_waiting_times_are_those_of_the_codec():
     assert f"| house codec | {encoder} frames | {decoder} frames | {(encoder + decoder) / codec.frame_rate:.2f} s |" in page
     assert "after {:.2f} s of sound and its\nfirst samples after {:.2f} s of codes".format(*codec.latency(8)) in page
     causal = CodecModel(CodecConfig(causal=True, vocoder=VocoderConfig(causal=True, n_projections=0)))
-    assert f"| `causal` | {causal.encoder_reach[1]} frames (the mel's window, then the group) | {causal.decoder_reach[1]} frames" in page
+    waits = causal.encoder_reach[1], causal.decoder_reach[1]
+    assert "| `causal` | {} frames (the mel's window, then the group) | {} frames".format(*waits) in page
 
 
 def test_the_sizes_are_those_of_the_models():
