@@ -34,46 +34,9 @@ Options, with their defaults: see the top of codec.sh."
 . ./path.sh
 . ./cmd.sh
 . ./parse_options.sh
-[[ $# -eq 0 ]] || { echo "$0: unexpected argument '$1' (options begin with --)" >&2; exit 2; }
-for number in "$stage" "$stop_stage" "$nj" "$ngpu"; do
-    [[ $number =~ ^[0-9]+$ ]] || { echo "$0: '$number' is not a whole number" >&2; exit 2; }
-done
+. "$parlance_root/egs/TEMPLATE/tts1/stages.sh"
 
-if $list_stages; then
-    sed -n 's/^if begin \([0-9]\) "\(.*\)"; then$/\1 \2/p' codec.sh
-    exit 0
-fi
-
-log() { echo "$(date '+%Y-%m-%d %H:%M:%S') $*" >&2; }
-
-begin() { # number, title: whether this stage is wanted
-    if (($1 < stage || $1 > stop_stage)); then return 1; fi
-    log "stage $1: $2"
-}
-
-run() { # a command, printed and run
-    echo "+ $*" >&2
-    if ! $dry_run; then "$@"; fi
-}
-
-recipes() { # a stage of the package, through the command of cmd.sh
-    run $cpu_cmd "$PYTHON" -m recipes "$@"
-}
-
-train() { # a training of the codec; resumes where it stopped
-    run $train_cmd "$PYTHON" -m recipes train-codec "$@" --config "$conf" --dump "$dump" --device "$device" ${pack:+--pack "$pack"}
-}
-
-if ((ngpu > 1)); then
-    echo "$0: training runs on one GPU; --ngpu is 0 or 1" >&2
-    exit 2
-fi
-if [[ -n $pack ]] && ((stage < 4)); then
-    log "the packed corpus $pack stands for stages 1 to 3"
-    stage=4
-    if ((stop_stage > 6)) && [[ ! -d $data/$decode ]]; then stop_stage=6; fi
-fi
-device=$([[ $ngpu -gt 0 ]] && echo cuda || echo cpu)
+packed 4 "$decode"
 name=${name:-$(basename "$conf" .yaml)}
 model=$exp/models/$name
 never=1000000000   # a step that an autoencoder does not reach: it has no discriminators
@@ -94,15 +57,16 @@ fi
 
 if begin 4 "autoencoder"; then
     if [[ -z $autoencoder ]]; then
-        train --exp "$exp/$name-autoencoder" --minutes "${minutes:-$autoencoder_minutes}" ${vocoder:+--vocoder "$vocoder"} \
-            --set task.quantize=false --set task.adversarial_from=$never ${autoencoder_steps:+--max-steps "$autoencoder_steps"}
+        train train-codec --config "$conf" --exp "$exp/$name-autoencoder" --minutes "${minutes:-$autoencoder_minutes}" \
+            ${vocoder:+--vocoder "$vocoder"} ${autoencoder_steps:+--max-steps "$autoencoder_steps"} \
+            --set task.quantize=false --set task.adversarial_from=$never
         recipes export --exp "$exp/$name-autoencoder" --dump "$dump" --out "$model-autoencoder"
     fi
 fi
 
 if begin 5 "codes"; then
-    train --exp "$exp/$name" --minutes "${minutes:-$codes_minutes}" --warm-start "${autoencoder:-$model-autoencoder}" \
-        ${codes_steps:+--max-steps "$codes_steps"}
+    train train-codec --config "$conf" --exp "$exp/$name" --minutes "${minutes:-$codes_minutes}" \
+        --warm-start "${autoencoder:-$model-autoencoder}" ${codes_steps:+--max-steps "$codes_steps"}
 fi
 
 if begin 6 "export"; then

@@ -37,46 +37,9 @@ Options, with their defaults: see the top of tts.sh."
 . ./path.sh
 . ./cmd.sh
 . ./parse_options.sh
-[[ $# -eq 0 ]] || { echo "$0: unexpected argument '$1' (options begin with --)" >&2; exit 2; }
-for number in "$stage" "$stop_stage" "$nj" "$ngpu"; do
-    [[ $number =~ ^[0-9]+$ ]] || { echo "$0: '$number' is not a whole number" >&2; exit 2; }
-done
+. "$parlance_root/egs/TEMPLATE/tts1/stages.sh"
 
-if $list_stages; then
-    sed -n 's/^if begin \([0-9]\) "\(.*\)"; then$/\1 \2/p' tts.sh
-    exit 0
-fi
-
-log() { echo "$(date '+%Y-%m-%d %H:%M:%S') $*" >&2; }
-
-begin() { # number, title: whether this stage is wanted
-    if (($1 < stage || $1 > stop_stage)); then return 1; fi
-    log "stage $1: $2"
-}
-
-run() { # a command, printed and run
-    echo "+ $*" >&2
-    if ! $dry_run; then "$@"; fi
-}
-
-recipes() { # a stage of the package, through the command of cmd.sh
-    run $cpu_cmd "$PYTHON" -m recipes "$@"
-}
-
-train() { # a training stage; resumes where it stopped
-    run $train_cmd "$PYTHON" -m recipes "$@" --dump "$dump" --device "$device" ${pack:+--pack "$pack"}
-}
-
-if ((ngpu > 1)); then
-    echo "$0: training runs on one GPU; --ngpu is 0 or 1" >&2
-    exit 2
-fi
-if [[ -n $pack ]] && ((stage < 5)); then
-    log "the packed corpus $pack stands for stages 1 to 4"
-    stage=5
-    if ((stop_stage > 6)) && [[ ! -d $data/$speak ]]; then stop_stage=6; fi
-fi
-device=$([[ $ngpu -gt 0 ]] && echo cuda || echo cpu)
+packed 5 "$speak"
 acoustic_config=${acoustic_config:-conf/$acoustic.yaml}
 
 if begin 1 "data"; then
