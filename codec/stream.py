@@ -4,7 +4,7 @@ A piece is computed with as many frames before and after it as can reach it (``C
 that cuts leave no trace: codes and samples are those of the whole sound, but for the last bits of float32. What is longer
 than any reach, pitch held over a pause, phase of the pulses, position in the noise, is carried along.
 
-The algorithmic latency is the frames after: 17 + 61 of a model that looks ahead, 2 + 4 of a causal one, and the piece itself.
+The algorithmic latency is the frames after, and the piece itself: ``Codec.latency``.
 """
 
 from __future__ import annotations

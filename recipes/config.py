@@ -30,22 +30,14 @@ def read(path: str | Path | None, overrides: Iterable[str], sections: Iterable[s
         name, equals, value = override.partition("=")
         section, dot, key = name.partition(".")
         if not (equals and dot and key):
-            raise UsageError(
-                f"{override!r} is not section.key=value.",
-                where="--set",
-                code="config.override",
-                fix="For example: --set train.learning_rate=1e-4",
-            )
+            raise UsageError(f"{override!r} is not section.key=value.", where="--set", code="config.override",
+                             fix="For example: --set train.learning_rate=1e-4")
         content.setdefault(section, {})[key] = _value(value)
     for name, section in content.items():
         if name not in sections:
             near = difflib.get_close_matches(name, sections, n=1)
-            raise DataError(
-                f"there is no section {name!r}.",
-                where=path or "--set",
-                code="config.section",
-                fix=f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(sections)}.",
-            )
+            raise DataError(f"there is no section {name!r}.", where=path or "--set", code="config.section",
+                            fix=f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(sections)}.")
         if not isinstance(section, dict):
             raise DataError(f"section {name!r} must hold named values.", where=path, code="config.section")
     return {name: content.get(name, {}) for name in sections}
@@ -65,12 +57,8 @@ def _load(path: Path) -> dict:
         raise NoInputError("is missing.", where=path, code="config.missing") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
-        raise DataError(
-            f"is not YAML: {getattr(error, 'problem', error)}.",
-            where=path,
-            code="config.yaml",
-            pos=mark and f"{mark.line + 1}:{mark.column + 1}",
-        ) from error
+        raise DataError(f"is not YAML: {getattr(error, 'problem', error)}.", where=path, code="config.yaml",
+                        pos=mark and f"{mark.line + 1}:{mark.column + 1}") from error
     if not isinstance(content or {}, dict):
         raise DataError("must hold sections.", where=path, code="config.yaml")
     return content or {}
@@ -88,7 +76,6 @@ def _yaml():
     try:
         import yaml
     except ImportError as error:
-        raise UnavailableError(
-            "PyYAML is not installed.", code="config.pyyaml", fix="pip install 'parlance-tts[train]'"
-        ) from error
+        raise UnavailableError("PyYAML is not installed.", code="config.pyyaml",
+                               fix="pip install 'parlance-tts[train]'") from error
     return yaml

@@ -1,7 +1,7 @@
 """Stage 3, phones: the text of every utterance as one sequence of phones in the feature store, or its row alone.
 
-ids, styles, langs   int16 [N]            as frontend.Phones
-utterances.jsonl     recipes.batch.Utterance, one a line
+    ids, styles, langs   int16 [N]            as frontend.Phones
+    utterances.jsonl     recipes.batch.Utterance, one a line
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Stage 7: the sentences of a data directory, spoken by a trained model through the public API only.
 
-<out>/<id>.wav        one a sentence
-<out>/wav.scp         as Kaldi's tools expect it
-<out>/spoken.jsonl    id, voice, rtf, text
+    <out>/<id>.wav        one a sentence
+    <out>/wav.scp         as Kaldi's tools expect it
+    <out>/spoken.jsonl    id, voice, rtf, text
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Features of speech that say what is spoken, for the semantic path of the codec.
 
-from codec.units.extractor import unit_extractor
+    from codec.units.extractor import unit_extractor
 
-extractor = unit_extractor("transformers:/models/wavlm-base-plus")
-extractor.features(wav)                  # [B, S] at 24 kHz -> [B, S / 320, extractor.dim]
+    extractor = unit_extractor("transformers:/models/wavlm-base-plus")
+    extractor.features(wav)              # [B, S] at 24 kHz -> [B, S / 320, extractor.dim]
 """

@@ -1,4 +1,4 @@
-"""The codec model, tiny: shapes, gradients, books as a prefix, and training from autoencoder to codes that resumes to the bit."""
+"""The codec model, tiny: shapes, gradients, books as a prefix, options, and what it is before any training."""
 
 from functools import partial
 
@@ -102,43 +102,6 @@ def test_a_joined_path_begins_as_the_model_without_it():
     model, (wav, _) = CodecModel(CodecConfig(**SIZES, semantic="aligner", semantic_dim=6)), speech()
     with torch.no_grad():
         assert torch.allclose(model.latent(wav, torch.randn(2, 40, 6)), model.encoder(wav), atol=1e-6)
-
-
-@pytest.fixture(scope="module")
-def dump(tmp_path_factory):
-    from recipes.store import StoreWriter
-
-    folder, rng = tmp_path_factory.mktemp("dump"), np.random.default_rng(0)
-    for split in ("train", "dev"):
-        with StoreWriter(folder / split, "wav", "int16") as wavs, StoreWriter(folder / split, "f0", "float32") as f0s:
-            for i in range(4):
-                wav, f0 = speech(1, 60, seed=i)
-                wavs.add(f"u{i}", (wav[0].numpy() * 32767).astype(np.int16))
-                f0s.add(f"u{i}", f0[0].numpy() * rng.uniform(0.8, 1.2))
-    return folder
-
-
-@pytest.mark.slow
-def test_training_goes_from_autoencoder_to_codes_and_resumes_to_the_bit(dump, tmp_path):
-    from recipes.train.codec import CodecTask, main
-    from recipes.train.loop import TrainConfig, read_checkpoint
-    from vocoder.nn.checkpoint import save_model
-
-    model = CodecConfig(**SIZES)
-    config = TrainConfig(precision="32-true", warmup_steps=1, report_steps=1, validate_steps=100)
-    task = dict(crop_frames=40, batch_size=2, adversarial_from=100)
-    assert main(dump, tmp_path / "ae", 5, model=model, task=CodecTask(quantize=False, **task), config=config, max_steps=2) == 2
-    save_model(tmp_path / "ae-model", read_checkpoint(tmp_path / "ae" / "step-00000002")[1]["ema"], {"kind": "codec"}, "# ae")
-
-    def quantised(folder, steps):
-        for stop in steps:
-            main(dump, tmp_path / folder, 5, model=model, task=CodecTask(latents=400, **task), config=config, max_steps=stop,
-                 warm_start=tmp_path / "ae-model")  # fmt: skip
-        return read_checkpoint(tmp_path / folder / f"step-{steps[-1]:08d}")[1]["model"]
-
-    whole, resumed = quantised("whole", [4]), quantised("resumed", [2, 4])
-    assert whole.keys() == resumed.keys() and all(torch.equal(whole[name], resumed[name]) for name in whole)
-    assert "quantizer.books.0.ema_usage" in whole and whole["quantizer.books.7.vectors"].any()
 
 
 @pytest.mark.parametrize("group", [1, 4])

@@ -1,4 +1,4 @@
-"""Training of the codec: what is logged, who is taught, how a teacher joins, and what a warm start takes over."""
+"""Training of the codec: logs, who is taught, how a teacher joins, what a warm start takes over, and resuming to the bit."""
 
 import json
 import math
@@ -135,3 +135,21 @@ def test_usage_is_counted_over_all_steps_since_the_last_report():
     assert len(seen[0]) > 4 and figures["book/7/used"] == 0 and figures["book/0/residual"] < 1
     assert figures["latent/rms"] == pytest.approx(1, abs=0.3)
     assert heard.take() == {}
+
+
+@pytest.mark.slow
+def test_training_goes_from_autoencoder_to_codes_and_resumes_to_the_bit(dump, tmp_path):
+    model = CodecConfig(**SIZES)
+    task = dict(crop_frames=40, batch_size=2, adversarial_from=100)
+    assert main(dump, tmp_path / "ae", 5, model=model, task=CodecTask(quantize=False, **task), config=config(), max_steps=2) == 2
+    save_model(tmp_path / "ae-model", read_checkpoint(tmp_path / "ae" / "step-00000002")[1]["ema"], {"kind": "codec"}, "# ae")
+
+    def quantised(folder, steps):
+        for stop in steps:
+            main(dump, tmp_path / folder, 5, model=model, task=CodecTask(latents=400, **task), config=config(), max_steps=stop,
+                 warm_start=tmp_path / "ae-model")  # fmt: skip
+        return read_checkpoint(tmp_path / folder / f"step-{steps[-1]:08d}")[1]["model"]
+
+    whole, resumed = quantised("whole", [4]), quantised("resumed", [2, 4])
+    assert whole.keys() == resumed.keys() and all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert "quantizer.books.0.ema_usage" in whole and whole["quantizer.books.7.vectors"].any()
