@@ -37,6 +37,19 @@ def train_aligner(dump, exp, minutes, device, config, overrides, pack, max_steps
     click.echo(f"train-aligner: step {step:,} in {exp}")
 
 
+@click.command("train-speaker", epilog="Example:  python -m recipes train-speaker --exp exp/speaker --minutes 60")
+@training_options
+def train_speaker(dump, exp, minutes, device, config, overrides, pack, max_steps):
+    """The speaker encoder, on all speakers of the corpus. YAML sections: model, task, train."""
+    from recipes.train import speaker
+    from tts.models.speaker import EcapaConfig
+
+    given = _prepare(config, overrides, ("model", "task", "train"), pack, dump)
+    model, task = _dataclass(EcapaConfig, given["model"]), _dataclass(speaker.SpeakerTask, given["task"])
+    step = speaker.main(dump, exp, minutes, device, model, task, _train(given), max_steps)
+    click.echo(f"train-speaker: step {step:,} in {exp}")
+
+
 @click.command("train-vocoder", epilog="Example:  python -m recipes train-vocoder --exp exp/vocoder --minutes 600")
 @training_options
 @click.option("--mels", metavar="DIR", help="Fine-tune on predicted mels: a store made by synthesis on natural timing.")
