@@ -127,12 +127,13 @@ def main(
     exp,
     minutes: float,
     device: str = "cpu",
-    model: EcapaConfig = EcapaConfig(),
+    model: EcapaConfig | None = None,
     task: SpeakerTask = SpeakerTask(),
     config: TrainConfig | None = None,
     max_steps: int | None = None,
 ) -> int:
     """Train or resume; returns the step reached."""
+    model = model or EcapaConfig()
     config = config or TrainConfig(learning_rate=1e-3, warmup_steps=200, weight_decay=0.02)
     record_model(exp, "speaker", model)
     job = SpeakerTraining(dump, model, task, config.seed)

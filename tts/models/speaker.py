@@ -146,7 +146,7 @@ class Ecapa(nn.Module):
             SeRes2NetBlock(sizes[i - 1], sizes[i], config.res2net_scale, config.se_channels, kernels[i], dilations[i])
             for i in range(1, len(sizes) - 1)
         )
-        self.mfa = TdnnBlock(sum(sizes[1:-1]), sizes[-1], kernels[-1], dilations[-1])
+        self.mfa = TdnnBlock(sizes[-2] * (len(sizes) - 2), sizes[-1], kernels[-1], dilations[-1])
         self.asp, self.asp_bn = AttentivePooling(sizes[-1], config.attention_channels), BatchNorm1d(2 * sizes[-1])
         self.fc = Conv1d(2 * sizes[-1], config.dim)
 
