@@ -2,47 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-
 import click
-from click.core import ParameterSource
 
-
-def table_options(split: str):
-    """Options that every table on recordings has."""
-    options = [
-        _option("--speech", default="../shared/speech", metavar="DIR", help="Corpus folder with metadata.tsv."),
-        _option("--split", type=click.Choice(["dev", "test"]), default=split, help="Clips to judge."),
-        _option("--per-corpus", type=click.IntRange(1), default=6, metavar="N", help="Clips a corpus."),
-        click.option("--corpus", "corpora", multiple=True, metavar="NAME", help="Only this corpus; may be repeated."),
-    ]
-    return lambda function: with_outputs(_wrap(function, options))
-
-
-def with_outputs(function):
-    return _wrap(function, [
-        _option("--out", default="exp/evaluate", metavar="DIR", help="Folder of the JSON files."),
-        _option("--results", default="egs/house/RESULTS.md", metavar="FILE", help="Markdown file to update."),
-    ])
-
-
-def _option(name: str, **settings):
-    return click.option(name, show_default=True, **settings)
-
-
-def _wrap(function, options):
-    for option in reversed(options):
-        function = option(function)
-    return function
-
-
-MODEL = click.option("--model", metavar="NAME|DIR", help="Acoustic model; the house model if left out.")
+from recipes.evaluate import voice_commands
+from recipes.evaluate.options import MODEL, named, table_options, with_outputs, write
 
 
 @click.group(name="evaluate", epilog="Example:  python -m recipes evaluate vocoder --per-corpus 20")
 def evaluate():
     """Measure the models and write the tables of RESULTS.md."""
+
+
+for _command in voice_commands.COMMANDS:
+    evaluate.add_command(_command)
 
 
 @evaluate.command()
@@ -65,7 +37,7 @@ def vocoder(context, speech, split, per_corpus, corpora, vocoders, projections, 
         return lambda wav: model.decode(log_mel(wav), extract_f0(wav))
 
     systems = {"house": copier(Vocoder.load())}
-    systems |= {name: copier(Vocoder.load(folder)) for name, folder in map(_named, vocoders)}
+    systems |= {name: copier(Vocoder.load(folder)) for name, folder in map(named, vocoders)}
     systems |= {f"house, {n} projections": copier(Vocoder.load(projections=n)) for n in projections}
     if vocos:
         published = VocosPackage.load(vocos)
@@ -73,7 +45,7 @@ def vocoder(context, speech, split, per_corpus, corpora, vocoders, projections, 
     systems |= {"WORLD": baselines.world_copy, "Griffin-Lim": lambda wav: baselines.griffin_lim(log_mel(wav))}
     clips = select(unseen_speakers(speech, split), per_corpus, corpora or None)
     rows, records = experiments.copy_synthesis(clips, systems)
-    _write(context, "Vocoder: copy synthesis of unseen speakers", rows, records, [
+    write(context, "Vocoder: copy synthesis of unseen speakers", rows, records, [
         *(["The published Vocos hears a mel of its own, without F0."] if vocos else []),
         "The house vocoder hears 100 mel bands and F0 75 times a second, Griffin-Lim the mel alone; WORLD hears its own "
         "full-resolution envelopes 200 times a second. PESQ and STOI at 16 kHz. Pitch by DIO and StoneMask, whose own noise is "
@@ -96,7 +68,7 @@ def intelligibility(context, speech, split, per_corpus, corpora, model, out, res
     clips = select(read_clips(speech, split), per_corpus, corpora or None)
     rows, records = experiments.intelligibility(clips, lambda clip: house.speak(clip).wav, text_phones, Aligner.load().recognise,
                                                 EnglishRecogniser())
-    _write(context, "Intelligibility: natural and synthetic speech of the same sentences", rows, records, [
+    write(context, "Intelligibility: natural and synthetic speech of the same sentences", rows, records, [
         "Phones by the project's own aligner-recogniser, without stress, tone and length; words by pocketsphinx, a small old "
         "recogniser. Sentences of readers who are no house voice are spoken by a house voice of their language. Goal: at most "
         "1.5 times natural."])
@@ -122,7 +94,7 @@ def paragraph(context, model, out, results):
         lambda text, language, voice: synthesizer.synth(text, language=language, voice=voice).samples,
         lambda text, language: [int(phone) for clause in frontend.process(text, language) for phone in clause.ids],
         Aligner.load().recognise, EnglishRecogniser())
-    _write(context, "One paragraph in five languages", rows, records, [
+    write(context, "One paragraph in five languages", rows, records, [
         "Every voice speaks every language. Phones by the project's own aligner-recogniser, English words by pocketsphinx."])
 
 
@@ -149,7 +121,7 @@ def similarity(context, speech, split, per_corpus, corpora, speakers, model, out
         more, others = experiments.similarity(own, lambda _, sentence: house.speak(sentence).wav, judge, "house voices")
         rows += [{**row, "pairs": f"{row['pairs']} (house voices)"} for row in more[:-1]] + more[-1:]
         records += others
-    _write(context, "Similarity: cloned and named voices", rows, records, [
+    write(context, "Similarity: cloned and named voices", rows, records, [
         "Cosine of Resemblyzer embeddings. Score: 0 is the mean of different natural speakers, 1 that of two natural clips of "
         "one speaker; the goal is above 0.5. Cloned speakers were never in training. Neither the clip that is cloned nor the "
         "recording of the spoken sentence is among those compared with."])
@@ -171,7 +143,7 @@ def naturalness(context, speech, split, per_corpus, corpora, model, out, results
         "natural": samples, "house": lambda clip: house.speak(clip).wav,
         "WORLD copy": lambda clip: baselines.world_copy(samples(clip)),
         "espeak-ng": lambda clip: baselines.espeak_speech(clip.text, clip.language)})
-    _write(context, "Naturalness: DNSMOS by voice", rows, records, [
+    write(context, "Naturalness: DNSMOS by voice", rows, records, [
         "DNSMOS (1 to 5) hears noise, buzz and dullness, not wrong tones or flat intonation. All clips at one level, 16 kHz. "
         "Goal: within 0.3 of natural."])
 
@@ -188,7 +160,7 @@ def speed(context, runs, languages, model, out, results):
     from recipes.evaluate.speed import measure_speed
 
     rows, records = measure_speed(model, list(languages), runs)
-    _write(context, "Speed and memory", rows, records, [
+    write(context, "Speed and memory", rows, records, [
         "Medians of fresh processes; first audio after everything is loaded; peak memory with the worker processes. "
         "Goals: RTF 0.15, first audio 300 ms, 1 GB, cold command 4 s."])
 
@@ -216,9 +188,9 @@ def ablation(context, speech, split, per_corpus, corpora, candidates, out, resul
         return speak
 
     clips = select(read_clips(speech, split), per_corpus, corpora or None)
-    models = {name: speaker(model) for name, model in map(_named, candidates)}
+    models = {name: speaker(model) for name, model in map(named, candidates)}
     rows, records = experiments.ablation(clips, models, text_phones, Aligner.load().recognise, EnglishRecogniser())
-    _write(context, "Acoustic models on the dev set", rows, records, [
+    write(context, "Acoustic models on the dev set", rows, records, [
         "MCD and F0 along the best time alignment with the recording of the same sentence; lower is better but for DNSMOS. "
         "Phone errors do not see tones: the F0 column does."])
 
@@ -250,7 +222,7 @@ def codec(context, speech, split, per_corpus, corpora, folder, without_codec, co
 
     systems = {f"Opus, asked for {rate:g} kbit/s": copies.opus(rate) for rate in rates}
     house = None if without_codec else _codec(folder)
-    codecs = ({} if house is None else {"house": house}) | {name: _codec(path) for name, path in map(_named, also)}
+    codecs = ({} if house is None else {"house": house}) | {name: _codec(path) for name, path in map(named, also)}
     for name, model in codecs.items():
         systems |= {f"{name}, {n} books": copies.coded(model, n) for n in counts if n in _books(model)}
     if autoencoder:
@@ -259,17 +231,17 @@ def codec(context, speech, split, per_corpus, corpora, folder, without_codec, co
     clips = select((read_clips if speakers == "all" else unseen_speakers)(speech, split), per_corpus, corpora or None)
     rows, records = experiments.copies(clips, systems, text_phones, Aligner.load().recognise, SpeakerJudge().embed, with_dnsmos)
     people, languages = len({clip.speaker for clip in clips}), ", ".join(sorted({clip.language for clip in clips}))
-    _write(context, "Codec: copies of held-out recordings", rows + published.published_rows(), records, [
+    write(context, "Codec: copies of held-out recordings", rows + published.published_rows(), records, [
         f"{people} speakers{'' if speakers == 'all' else ' who are not in training'}, languages {languages}. Columns: "
         "docs/codec.md, Evaluation.", published.note()])
     if house is None:
         return
     rows, records = experiments.books(clips, house)
-    _write(context, "Codec: use of its books", rows, records, [
+    write(context, "Codec: use of its books", rows, records, [
         f"All {house.n_books} books, {sum(record['frames'] for record in records):,} frames of the same clips. Unchanged: codes "
         "of decoded speech that is encoded again."], "codec-books")
     rows, records = experiments.costs(clips[:10], house, [n for n in counts if n in _books(house)])
-    _write(context, "Codec: cost of its parts, saving of its entropy coder", rows, records, [
+    write(context, "Codec: cost of its parts, saving of its entropy coder", rows, records, [
         f"Processor seconds of one thread a second of audio, medians of {experiments.REPEATS} runs of each of the first "
         f"{len(clips[:10])} clips. Controls: what drives the vocoder, read from the codes; pitch: its pulse train. The token "
         "file holds those clips one after the other."], "codec-cost")
@@ -289,12 +261,12 @@ def codec_probe(context, dump, codecs, n_books, n_clips, out, results):
     from recipes.evaluate import probe
     from tts.aligner import Aligner
 
-    models = {name: _codec(path) for name, path in map(_named, codecs)} or {"house": _codec(None)}
+    models = {name: _codec(path) for name, path in map(named, codecs)} or {"house": _codec(None)}
     train, test = probe.choose(dump, n_clips)
     aligner = Aligner.load()
     frames = [probe.read_frames(*chosen, models, n_books, aligner, what) for chosen, what in ((train, "train"), (test, "test"))]
     rows, records = probe.probe_rows(*frames, {name: model.model.quantizer.codebook_size for name, model in models.items()})
-    _write(context, "Codec: what its first books know", rows, records, [
+    write(context, "Codec: what its first books know", rows, records, [
         f"Ridge regression on one-hot codes, encoded with {n_books} books; of one code a frame that is a table "
         "(commonest phone, mean pitch); where frames are coded in groups, all codes of the group tell. "
         f"Fitted on {len(frames[0].f0):,} frames of {len(train[1])} training utterances, judged "
@@ -310,38 +282,3 @@ def _codec(folder):
 
 def _books(codec) -> range:
     return range(codec.min_books, codec.n_books + 1)
-
-
-def _named(option: str) -> tuple[str, str]:
-    name, found, value = option.partition("=")
-    if not (name and found and value):
-        raise click.BadParameter(f"{option!r} is not NAME=VALUE.")
-    return name, value
-
-
-def _write(context, title: str, rows, records, notes, name: str | None = None) -> None:
-    """Save and show a table; ``name`` when a command makes more than one."""
-    from recipes.evaluate.tables import Table
-
-    table = Table(name or context.info_name, title, command_line(context), rows, notes, records)
-    path = table.save(context.params["out"])
-    table.publish(context.params["results"])
-    click.echo(table.markdown())
-    click.echo(f"{path}, {context.params['results']}", err=True)
-
-
-def command_line(context) -> str:
-    """The command that repeats this run: the options that were given, paths relative to the current folder."""
-    words = ["python", "-m", "recipes", "evaluate", context.info_name]
-    for parameter in context.command.params:
-        given = context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
-        if not given or parameter.name in ("out", "results"):
-            continue
-        value = context.params[parameter.name]
-        if isinstance(value, bool):
-            words.append(parameter.opts[0] if value else parameter.secondary_opts[0])
-            continue
-        for item in value if parameter.multiple else [value]:
-            name, equals, path = str(item).rpartition("=")
-            words += [parameter.opts[0], f"{name}{equals}{os.path.relpath(path) if os.path.isabs(path) else path}"]
-    return shlex.join(words)

@@ -65,6 +65,19 @@ class House:
         samples = np.asarray(speech.samples, np.float32)
         return Spoken(samples, voice if isinstance(voice, str) else "cloned", taken * speech.sample_rate / max(len(samples), 1))
 
+    @property
+    def kind(self) -> str:
+        """Architecture of the acoustic model."""
+        from vocoder.nn.checkpoint import load_config
+
+        return str(load_config(self.synthesizer.folder).get("architecture"))
+
+    def cloned(self, clip: Utterance, reference: np.ndarray) -> np.ndarray:
+        """The text of a clip in the voice of a recording, [S] at 24 kHz both."""
+        from tts.voice import Voice
+
+        return self.speak(clip, Voice.from_audio([(reference, 24_000)], consent=CONSENT, name="reference")).wav
+
     def clone(self, clip: Utterance):
         from tts.voice import Voice
 

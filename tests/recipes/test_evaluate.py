@@ -19,6 +19,7 @@ from recipes.evaluate.figures import mean_figure, rate_figure
 from recipes.evaluate.house import House
 from recipes.evaluate.intrusive import aligned_distance, mel_distance, pesq_wide, pitch_error, stoi
 from recipes.evaluate.naturalness import to_level
+from recipes.evaluate.options import command_line
 from recipes.evaluate.per import phone_edits
 from recipes.evaluate.similarity import NaturalScale, natural_scale, nearest_speaker
 from recipes.evaluate.tables import Table
@@ -322,10 +323,10 @@ def test_command_line_repeats_the_run_with_relative_paths(tmp_path, monkeypatch)
     command.vocoder.parse_args(
         context, ["--speech", str(tmp_path / "s"), "--corpus", "one", "--vocoder", f"v={tmp_path}/m", "--out", "o"]
     )
-    assert command.command_line(context) == "python -m recipes evaluate vocoder --speech s --corpus one --vocoder v=m"
+    assert command_line(context) == "python -m recipes evaluate vocoder --speech s --corpus one --vocoder v=m"
     context = click.Context(command.codec, info_name="codec")
     command.codec.parse_args(context, ["--without-codec", "--opus", "6"])
-    assert command.command_line(context) == "python -m recipes evaluate codec --without-codec --opus 6.0"
+    assert command_line(context) == "python -m recipes evaluate codec --without-codec --opus 6.0"
 
 
 def test_vocoder_command_writes_its_table(tmp_path, monkeypatch):
