@@ -24,6 +24,7 @@ STAGES = {
     "train-codec": ("recipes.stages.training", "train_codec", "Train the speech codec."),
     "train-acoustic": ("recipes.stages.training", "train_acoustic", "Stage 5: train an acoustic model."),
     "train-prosody": ("recipes.stages.training", "train_prosody", "Stage 5: a prosody model over the codes of a megatts."),
+    "train-content": ("recipes.stages.training", "train_content", "Stage 5: train the content adapter of voice conversion."),
     "predict-mels": ("recipes.stages.training", "predict_mels", "Stage 5: what the vocoder is fine-tuned on."),
     "export": ("recipes.stages.training", "export", "Stage 6: a training folder's best weights as a model folder."),
     "synthesise": ("recipes.stages.speak", "synthesise", "Stage 7: speak the test sentences."),

@@ -75,6 +75,13 @@ class _Manner:
     seed: int
     steps: int | None
     guidance: float | None
+    accent: str = ""  # tag of the language whose speakers' accent is taken on; none when empty
+
+    def pronounced(self, clauses: Iterable) -> Iterator:
+        """The clauses with the accent."""
+        from frontend.accent import accented
+
+        return (accented(clause, self.accent) for clause in clauses) if self.accent else iter(clauses)
 
 
 class Synthesizer:
@@ -107,6 +114,7 @@ class Synthesizer:
             phonemes: The text is IPA, words between spaces.
             lexicon: A :class:`frontend.Lexicon`, or the path of its TSV file.
             seed: Of every random choice.
+            accent: "native" speaks the text's language as it is; "speaker" with the accent of the voice's own language.
             steps, guidance: Of the ``flow`` model's solver; the model's defaults when None.
 
         Raises:
@@ -122,7 +130,7 @@ class Synthesizer:
         started, loading = time.perf_counter(), self._loading
         reading, manner = self._begin(text, **request)
         wall, first, seconds = loading - self._loading, None, 0.0
-        clauses = ((clause, self._prosody(clause, manner)) for clause in reading)
+        clauses = ((clause, self._prosody(clause, manner)) for clause in manner.pronounced(reading))
         for chunk in self._spoken(reading, clauses, manner):
             wall += time.perf_counter() - started
             first, seconds = first or wall, seconds + chunk.duration
@@ -139,8 +147,9 @@ class Synthesizer:
         """What :meth:`synth` would speak, before it does: for a look, or to edit durations and pitch."""
         reading, manner = self._begin(text, **request)
         analysis = reading.analysis()
-        prosody = tuple(self._prosody(clause, manner) for clause in analysis.clauses)
-        return Plan(analysis, analysis.clauses, prosody, manner.voice, manner.seed, manner.controls.rate, manner.steps,
+        clauses = tuple(manner.pronounced(analysis.clauses))
+        prosody = tuple(self._prosody(clause, manner) for clause in clauses)
+        return Plan(analysis, clauses, prosody, manner.voice, manner.seed, manner.controls.rate, manner.steps,
                     manner.guidance)  # fmt: skip
 
     def render(self, plan: Plan) -> Speech:
@@ -166,6 +175,7 @@ class Synthesizer:
         phonemes: bool = False,
         lexicon=None,
         seed: int = 0,
+        accent: str = "native",
         steps: int | None = None,
         guidance: float | None = None,
     ) -> tuple:
@@ -194,7 +204,68 @@ class Synthesizer:
             reading.note("language", "unheard", f"the model never heard {reading.language}; it knows {heard}")
         if not isinstance(voice, Voice):
             voice = self.voice(voice, reading.language)
-        return reading, _Manner(voice, self._voice_tensors(voice), controls, int(seed), steps, guidance)
+        own = self._accent(accent, voice, reading)
+        return reading, _Manner(voice, self._voice_tensors(voice), controls, int(seed), steps, guidance, own)
+
+    def _accent(self, accent: str, voice: Voice, reading) -> str:
+        """Tag of the language whose accent is asked for; empty, with a note where one was asked for, when none can be given."""
+        from frontend.accent import native_of
+
+        if accent not in ("native", "speaker"):
+            raise UsageError(f"accent is {accent!r:.40}.", where="accent", code="controls.accent", fix="Give native or speaker.")
+        native = native_of(voice.language) if accent == "speaker" else None
+        if accent == "native" or (native and native.language.tag == reading.language):
+            return ""
+        if native is None or native.language.tag not in self._config["minutes"]:
+            of = f"{voice.language}: no habits of its speakers are known" if voice.language else "unknown"
+            reading.note("language", "accent", f"spoken without accent: the voice's own language is {of}")
+            return ""
+        return native.language.tag
+
+    def convert(self, audio, voice: str | Voice, *, text: str | None = None, language: str = "auto", pitch: str | float = "auto",
+                seed: int = 0, content=None) -> Speech:  # fmt: skip
+        """A recording in another voice: its words, timing, pitch contour and loudness, as many samples.
+
+        Args:
+            audio: Path, the file's bytes, or (samples, sample rate).
+            voice: Name of a house voice, or a :class:`tts.voice.Voice`.
+            text, language: What is said, where it is known: its phones are then exact. At most a few minutes.
+            pitch: "auto" moves the median to the voice's own, "keep" leaves it, a number moves it by semitones.
+            seed: Of the vocoder's noise.
+            content: Folder of the content adapter; the model's own, or the shipped one, when None.
+
+        Raises:
+            DataError: It is no audio, silent, or cannot hold the text.
+            ModelError: The content adapter belongs to another model.
+        """
+        from vocoder.audio.io import read_audio
+
+        wav = read_audio(audio)
+        if text is None:
+            samples = np.concatenate(list(self.convert_stream([wav], voice, pitch=pitch, seed=seed, content=content)))
+            return Speech(samples, "", "", self._named(voice).name, int(seed))
+        from tts.alignment import align_text
+
+        aligned = align_text(wav, text, language)
+        who, converter = self._named(voice), self._converter(content)
+        samples = converter.with_text(wav, aligned, self._voice_tensors(who), pitch, int(seed))
+        return replace(aligned.speech(len(wav)), samples=samples, voice=who.name, seed=int(seed), length=None)
+
+    def convert_stream(self, blocks: Iterable[np.ndarray], voice: str | Voice, *, pitch: str | float = "auto", seed: int = 0,
+                       content=None) -> Iterator[np.ndarray]:  # fmt: skip
+        """As :meth:`convert`, of samples at 24 kHz in blocks [S_i], for hours in little memory; without a text."""
+        check_range("seed", seed, -(2**63), 2**64, Integral)
+        converter = self._converter(content)
+        return converter.stream(blocks, self._voice_tensors(self._named(voice)), pitch, int(seed))
+
+    def _converter(self, content=None):
+        from tts.convert import Converter
+
+        self._load()
+        return Converter(self._acoustic, self._config, self._vocoder, self.folder, content)
+
+    def _named(self, voice: str | Voice) -> Voice:
+        return voice if isinstance(voice, Voice) else self.voice(voice)
 
     def voices(self) -> list[VoiceInfo]:
         """The voices of this model, most minutes first within a language."""

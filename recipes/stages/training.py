@@ -109,6 +109,20 @@ def train_prosody(dump, exp, minutes, device, config, overrides, pack, max_steps
     click.echo(f"train-prosody: step {step:,} in {exp}")
 
 
+@click.command("train-content", epilog="Example:  python -m recipes train-content --acoustic exp/models/fs2 --exp exp/content")
+@training_options
+@click.option("--acoustic", metavar="DIR", help="Acoustic model whose conditions it makes; the house model if left out.")
+@click.option("--aligner", metavar="DIR", help="Aligner whose hidden states it hears; the house aligner if left out.")
+def train_content(dump, exp, minutes, device, config, overrides, pack, max_steps, acoustic, aligner):
+    """The content adapter of an acoustic model, for voice conversion. YAML sections: model, task, train."""
+    from recipes.train import content
+
+    given = _prepare(config, overrides, ("model", "task", "train"), pack, dump)
+    step = content.main(dump, exp, minutes, acoustic, aligner, device, given["model"],
+                        _dataclass(content.ContentTask, given["task"]), _train(given), max_steps)  # fmt: skip
+    click.echo(f"train-content: step {step:,} in {exp}")
+
+
 @click.command(epilog="Example:  python -m recipes align --dump dump --aligner exp/models/aligner")
 @click.option("--dump", default="dump", show_default=True, metavar="DIR", help="Feature store.")
 @click.option("--aligner", metavar="DIR", help="Aligner; the house aligner if left out.")

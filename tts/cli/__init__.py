@@ -23,6 +23,7 @@ from tts.base.errors import FileError, InternalError, ResourceError, TtsError, U
 COMMANDS = {
     "synth": "Speak text into a file or a pipe.",
     "clone": "Make a voice file of recordings of a person.",
+    "convert": "Speak a recording again in another voice.",
     "codec": "Encode speech to tokens and back.",
     "text": "Show how a text will be read: words, phones, spans.",
     "voices": "List the voices.",

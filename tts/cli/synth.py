@@ -35,6 +35,8 @@ _EXAMPLES = """\
 @click.option("--range", "range_", type=float, default=1.0, metavar="X", help="Pitch range; 0 is monotone, 2 is twice as lively.")
 @click.option("--energy", type=values.ENERGY, default=0.0, metavar="+NdB", help="Energy change in dB.")
 @click.option("--seed", type=values.SEED, default=0, show_default=True, metavar="N|random", help="Same seed, same samples.")
+@click.option("--accent", type=click.Choice(["native", "speaker"]), default="native", show_default=True,
+              help="speaker: foreign text with the accent of the voice's own language.")  # fmt: skip
 @click.option("--model", metavar="NAME|DIR", help="fs2, flow, or a model folder.")
 @click.option("--steps", type=click.IntRange(1, 128), metavar="N", help="Solver steps (flow).")
 @click.option("--guidance", type=click.FloatRange(0.0, 10.0), metavar="X", help="Guidance strength (flow).")
@@ -62,6 +64,7 @@ def command(
     range_,
     energy,
     seed,
+    accent,
     model,
     steps,
     guidance,
@@ -107,6 +110,7 @@ def command(
         phonemes=phonemes,
         lexicon=lexicon,
         seed=seed,
+        accent=accent,
         steps=steps,
         guidance=guidance,
     )

@@ -1,0 +1,116 @@
+"""The content adapter: what is said in a recording, and how, as frame conditions of an acoustic model. No text is needed.
+
+    mel ──recogniser's hidden states──┐
+    F0, energy ───────────────────────┴─▶ 3 × ConvNeXt ──▶ [B, T, D], in place of what the text side would have made
+
+The acoustic model's decoder then speaks these conditions in any voice. The adapter learns to make, of a recording, the conditions
+that the frozen text side makes of its aligned phones: these know nothing of the speaker, so that his timbre has no way through.
+
+Source: recognition-synthesis voice conversion (Sun et al. 2016, phonetic posteriorgrams) between the halves of this package's
+own models; timbre by reference as in Mega-TTS (arXiv 2306.03509). Differs: the target is the inside of a text-to-speech model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+from tts.base.errors import ModelError
+from tts.models.variance import PITCH_CENTRE, PITCH_SCALE
+from vocoder.nn.convnext import ConvNeXtBlock
+
+RECEPTIVE_FIELD = 9  # frames on either side that reach a frame, of the adapter alone
+
+
+@dataclass(frozen=True)
+class ContentConfig:
+    acoustic: str  # model_id of the acoustic model whose conditions it makes
+    aligner: str  # model_id of the aligner whose hidden states it hears
+    content_dim: int = 192  # of the aligner
+    decoder_dim: int = 192  # of the acoustic model
+    dim: int = 192
+    hidden: int = 384
+    n_blocks: int = 3
+    dropout: float = 0.1
+
+
+class ContentAdapter(nn.Module):
+    def __init__(self, config: ContentConfig):
+        super().__init__()
+        self.config = config
+        self.linear = nn.Linear(config.content_dim + 3, config.decoder_dim)  # what one frame tells; solved before training
+        self.embed = nn.Linear(config.content_dim + 3, config.dim)
+        self.blocks = nn.ModuleList(
+            ConvNeXtBlock(config.dim, config.hidden, 1 / config.n_blocks, dropout=config.dropout) for _ in range(config.n_blocks)
+        )
+        self.norm = nn.LayerNorm(config.dim)
+        self.out = nn.Linear(config.dim, config.decoder_dim)  # what the frames around it add
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+        self.register_buffer("centre", torch.zeros(config.decoder_dim))  # of the conditions, over training frames
+        self.register_buffer("scale", torch.ones(config.decoder_dim))
+
+    def forward(self, content: Tensor, log_f0: Tensor, voiced: Tensor, energy: Tensor, mask: Tensor) -> Tensor:
+        """Conditions of frames.
+
+        Args:
+            content: [B, T, content_dim], hidden states of the aligner.
+            log_f0: [B, T], natural log of Hz as it will be spoken, bridged over unvoiced frames.
+            voiced: [B, T], 1 = voiced.
+            energy: [B, T], of ``tts.models.variance.frame_energy``.
+            mask: [B, T] bool, True = real.
+
+        Returns:
+            [B, T, decoder_dim].
+        """
+        real = mask[..., None].to(content.dtype)
+        heard = self.heard(content, log_f0, voiced, energy)
+        x = self.embed(heard)
+        for block in self.blocks:
+            x = block(x, real)
+        return (self.linear(heard) + self.out(self.norm(x))) * self.scale + self.centre
+
+    @staticmethod
+    def heard(content: Tensor, log_f0: Tensor, voiced: Tensor, energy: Tensor) -> Tensor:
+        """[B, T, content_dim + 3]: all that is heard of a frame."""
+        prosody = torch.stack([(log_f0 - PITCH_CENTRE) / PITCH_SCALE, voiced, energy], dim=-1)
+        return torch.cat([content, prosody], dim=-1)
+
+
+def decoder_of(acoustic: nn.Module) -> nn.Module:
+    """The part of an acoustic model whose ``decode`` makes a mel of conditions in one pass: of ``flow``, its regression."""
+    return getattr(acoustic, "prior", acoustic)
+
+
+def load_content(folder, acoustic: dict, aligner: dict, where=None) -> ContentAdapter:
+    """The adapter of a model folder, for an acoustic model and an aligner with these configurations.
+
+    Raises:
+        ModelError: it was trained for another acoustic model or aligner, or is damaged.
+    """
+    from vocoder.nn.checkpoint import build, load_into, load_model
+    from vocoder.nn.config import from_dict
+
+    stored, tensors = load_model(folder, "content")
+    config = from_dict(ContentConfig, stored.get("model"), str(folder))
+    for what, wanted, loaded in (("acoustic", config.acoustic, acoustic), ("aligner", config.aligner, aligner)):
+        if wanted != loaded["model_id"]:
+            raise ModelError(
+                f"this content adapter is for {what} model {wanted}; loaded is {loaded['model_id']}.",
+                where=folder,
+                code="content.model",
+                fix=f"Train one for it: python -m recipes train-content --acoustic {where or 'DIR'}.",
+            )
+    model = build(ContentAdapter, config)
+    load_into(model, tensors, str(folder))
+    return model.eval().requires_grad_(False)
+
+
+def content_folder(acoustic_folder) -> Path:
+    """Where an acoustic model's adapter lies: ``content/`` in its own folder, else the shipped one."""
+    own = Path(acoustic_folder) / "content"
+    return own if own.is_dir() else Path(__file__).parents[1] / "assets" / "content"
