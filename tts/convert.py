@@ -135,7 +135,7 @@ class Converter:
         """The samples of a piece, and JOIN more where another follows."""
         import torch
 
-        from tts.models.content import decoder_of
+        from tts.models.content import decoder_of, with_voice
         from tts.models.variance import FULL_BAND, frame_energy
         from vocoder.audio.mel import log_mel
 
@@ -147,7 +147,8 @@ class Converter:
             mask = torch.ones(mel.shape[:2], dtype=torch.bool)
             hidden = aligner.encode(mel, mask)
             given = (torch.from_numpy(values)[None] for values in (log_f0, (f0 > 0).astype(np.float32)))
-            conditions = content(hidden, *given, frame_energy(mel), mask)
+            made = content(hidden, *given, frame_energy(mel), mask)
+            conditions = with_voice(self.acoustic.variance, made, None if voice.memory is None else voice.memory[None])
             cond = self.acoustic.variance.cond(voice.style[None], torch.tensor([FULL_BAND]))
             made = decoder_of(self.acoustic).decode(conditions, mask, cond, voice.tokens[None])[0][0].numpy()
         seed, i = noise

@@ -21,8 +21,9 @@ from recipes.batch import Corpus, FrameBatches, pad
 from recipes.export import record_model
 from recipes.train.acoustic import Speakers, collate, dropped, repeats
 from recipes.train.loop import Player, Task, TrainConfig, device_of, move, train
-from tts.models.content import ContentAdapter, ContentConfig, decoder_of
-from tts.models.variance import band_mask, frame_energy
+from tts.models.content import ContentAdapter, ContentConfig, decoder_of, with_voice
+from tts.models.text import expand
+from tts.models.variance import band_mask, frame_energy, measure
 from vocoder.nn.masks import length_mask
 
 STATISTICS = 12  # batches that the scale of the conditions is measured on, and the linear layer solved
@@ -69,20 +70,27 @@ class ContentTraining(Task):
 
     def losses(self, model: ContentAdapter, batch: dict, with_mel: bool = True) -> dict[str, Tensor]:
         """Distance of conditions (in their own spread) and of mels."""
-        wanted, cond, tokens, mask = self.targets(batch)
+        wanted, voice, mask = self.targets(batch)
         made = model(*self.heard(batch, mask), mask)
         real = mask[..., None].float()
         losses = {"conditions": ((made - wanted).abs() / model.scale * real).sum() / real.sum() / made.shape[-1]}
         if with_mel:
-            losses["mel"] = self.task.mel_weight * self.mel_distance(made, batch, mask, cond, tokens)
+            losses["mel"] = self.task.mel_weight * self.mel_distance(made, batch, voice, mask)
         return losses
 
     @torch.no_grad()
-    def targets(self, batch: dict) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Conditions of the text, cond vector, reference tokens, frame mask."""
-        mask = length_mask(batch["frame_lengths"], batch["mel"].shape[1])
-        conditions, _, cond, tokens, _ = self.acoustic.variance.training_pass(batch)
-        return conditions, cond, tokens, mask
+    def targets(self, batch: dict) -> tuple[Tensor, tuple, Tensor]:
+        """What the text makes of the frames, in no voice; the voice (cond vector, tokens, memory, its mask); frame mask."""
+        adaptor, m = self.acoustic.variance, measure(batch)
+        hidden = asked = adaptor.text(batch["ids"], batch["styles"], batch["langs"], m.text_mask)
+        if hasattr(adaptor, "code"):  # prosody codes tell more than pitch and energy
+            hidden = hidden + adaptor.code(adaptor.quantized(batch["mel"], m)[0])
+        wanted, _ = adaptor.conditions(hidden, batch["durations"], m.pitch * m.spoken, m.energy * m.spoken, m.token)
+        if self.model.config.query_dim:
+            wanted = torch.cat([wanted, expand(asked, m.token)], dim=-1)
+        heard = length_mask(batch["reference_lengths"], batch["reference"].shape[1])
+        style, tokens, *memory = adaptor.reference(batch["reference"], heard)
+        return wanted, (adaptor.cond(style, batch["bandwidth"]), tokens, *memory), m.frame_mask
 
     @torch.no_grad()
     def heard(self, batch: dict, mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -90,7 +98,10 @@ class ContentTraining(Task):
         content = self.aligner.encode(batch["source"], mask)
         return content, batch["log_f0"], batch["voiced"], frame_energy(batch["mel"])
 
-    def mel_distance(self, conditions: Tensor, batch: dict, mask: Tensor, cond: Tensor, tokens: Tensor) -> Tensor:
+    def mel_distance(self, made: Tensor, batch: dict, voice: tuple, mask: Tensor) -> Tensor:
+        """Mean distance of the mel that is made in a voice, in natural log."""
+        cond, tokens, *memory = voice
+        conditions = with_voice(self.acoustic.variance, made, *memory)
         mel = decoder_of(self.acoustic).decode(conditions, mask, cond, tokens)[0]
         bands = band_mask(batch["bandwidth"]) * mask[..., None]
         return ((mel - batch["mel"]).abs() * bands).sum() / bands.sum()
@@ -101,8 +112,8 @@ class ContentTraining(Task):
         wanted, heard = [], []
         for step in range(STATISTICS):
             batch = self.batch(step)
-            conditions, _, _, mask = self.targets(batch)
-            wanted.append(conditions[mask])
+            made, _, mask = self.targets(batch)
+            wanted.append(made[mask])
             heard.append(self.model.heard(*self.heard(batch, mask))[mask])
         y, x = torch.cat(wanted), torch.cat(heard)
         self.model.centre.copy_(y.mean(0))
@@ -120,8 +131,8 @@ class ContentTraining(Task):
         for i in range(0, len(self.dev_keys), 8):
             batch = self.collated(self.dev, self.dev_keys[i : i + 8], np.random.default_rng([self.seed, i]))
             batch = move(batch, device_of(model))
-            wanted, cond, tokens, mask = self.targets(batch)
-            figures = self.losses(model, batch) | {"text mel": self.mel_distance(wanted, batch, mask, cond, tokens)}
+            wanted, voice, mask = self.targets(batch)
+            figures = self.losses(model, batch) | {"text mel": self.mel_distance(wanted, batch, voice, mask)}
             for name, value in figures.items():
                 totals.setdefault(name, []).append(float(value))
         return {name: sum(values) / len(values) for name, values in totals.items()}
@@ -151,7 +162,9 @@ def main(
 
     speaker, facts = load_acoustic(acoustic or registry.default_acoustic())
     listener = Aligner.load(aligner)
-    sizes = {"content_dim": listener.model.config.dim, "decoder_dim": speaker.variance.config.decoder_dim}
+    adaptor = speaker.variance
+    query = adaptor.config.text.dim if getattr(adaptor, "timbre", None) is not None else 0
+    sizes = {"content_dim": listener.model.config.dim, "decoder_dim": adaptor.config.decoder_dim, "query_dim": query}
     chosen = ContentConfig(facts["model_id"], listener.config["model_id"], **{**sizes, **(model or {})})
     net = ContentAdapter(chosen)
     config = config or TrainConfig(learning_rate=1.5e-3, warmup_steps=100, validate_steps=300)

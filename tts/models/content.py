@@ -32,6 +32,7 @@ class ContentConfig:
     aligner: str  # model_id of the aligner whose hidden states it hears
     content_dim: int = 192  # of the aligner
     decoder_dim: int = 192  # of the acoustic model
+    query_dim: int = 0  # of its text side where phones attend to the voice's reference (``megatts``); 0: they do not
     dim: int = 192
     hidden: int = 384
     n_blocks: int = 3
@@ -42,20 +43,21 @@ class ContentAdapter(nn.Module):
     def __init__(self, config: ContentConfig):
         super().__init__()
         self.config = config
-        self.linear = nn.Linear(config.content_dim + 3, config.decoder_dim)  # what one frame tells; solved before training
+        n_out = config.decoder_dim + config.query_dim
+        self.linear = nn.Linear(config.content_dim + 3, n_out)  # what one frame tells; solved before training
         self.embed = nn.Linear(config.content_dim + 3, config.dim)
         self.blocks = nn.ModuleList(
             ConvNeXtBlock(config.dim, config.hidden, 1 / config.n_blocks, dropout=config.dropout) for _ in range(config.n_blocks)
         )
         self.norm = nn.LayerNorm(config.dim)
-        self.out = nn.Linear(config.dim, config.decoder_dim)  # what the frames around it add
+        self.out = nn.Linear(config.dim, n_out)  # what the frames around it add
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
-        self.register_buffer("centre", torch.zeros(config.decoder_dim))  # of the conditions, over training frames
-        self.register_buffer("scale", torch.ones(config.decoder_dim))
+        self.register_buffer("centre", torch.zeros(n_out))  # of what it makes, over training frames
+        self.register_buffer("scale", torch.ones(n_out))
 
     def forward(self, content: Tensor, log_f0: Tensor, voiced: Tensor, energy: Tensor, mask: Tensor) -> Tensor:
-        """Conditions of frames.
+        """Neutral conditions of frames, and what is asked of the voice, for :func:`with_voice`.
 
         Args:
             content: [B, T, content_dim], hidden states of the aligner.
@@ -65,7 +67,7 @@ class ContentAdapter(nn.Module):
             mask: [B, T] bool, True = real.
 
         Returns:
-            [B, T, decoder_dim].
+            [B, T, decoder_dim + query_dim].
         """
         real = mask[..., None].to(content.dtype)
         heard = self.heard(content, log_f0, voiced, energy)
@@ -79,6 +81,24 @@ class ContentAdapter(nn.Module):
         """[B, T, content_dim + 3]: all that is heard of a frame."""
         prosody = torch.stack([(log_f0 - PITCH_CENTRE) / PITCH_SCALE, voiced, energy], dim=-1)
         return torch.cat([content, prosody], dim=-1)
+
+
+def with_voice(adaptor: nn.Module, made: Tensor, memory: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+    """Conditions [B, T, decoder_dim] of what the adapter makes, in a voice.
+
+    In most models the voice steers the decoder alone. Where phones attend to the reference, ``hidden + a(hidden)`` takes the
+    place of ``hidden`` before the linear map to frames; so what a frame's ``hidden`` asks is made too, and ``a`` of it added.
+
+    Args:
+        adaptor: The acoustic model's variance adaptor.
+        memory, mask: [B, M, D] and [B, M], the reference that is attended to.
+    """
+    width = adaptor.config.decoder_dim
+    if made.shape[-1] == width:
+        return made
+    conditions, query = made[..., :width], made[..., width:]
+    told = adaptor.with_timbre(query, memory, mask) - query
+    return conditions + told @ adaptor.to_frames.weight[:, : query.shape[-1]].T
 
 
 def decoder_of(acoustic: nn.Module) -> nn.Module:
