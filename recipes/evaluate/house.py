@@ -66,6 +66,13 @@ class House:
         return Spoken(samples, voice if isinstance(voice, str) else "cloned", taken * speech.sample_rate / max(len(samples), 1))
 
     @property
+    def languages(self) -> set[str]:
+        """Tags of the languages that the model heard."""
+        from vocoder.nn.checkpoint import load_config
+
+        return set(load_config(self.synthesizer.folder).get("minutes", {}))
+
+    @property
     def kind(self) -> str:
         """Architecture of the acoustic model."""
         from vocoder.nn.checkpoint import load_config

@@ -1,4 +1,4 @@
-"""``python -m recipes evaluate cloning | verification``: the tables on voices."""
+"""``python -m recipes evaluate cloning | verification | conversion | crosslingual | accent``: the tables on voices."""
 
 from __future__ import annotations
 
@@ -75,4 +75,126 @@ def verification(context, speech, speaker_encoder, out, results):
         f"genders count too. Seconds: the middle of each clip, as far as it goes; mean. {about}"])  # fmt: skip
 
 
-COMMANDS = (cloning, verification)
+@click.command()
+@SPEECH
+@click.option("--speakers", type=click.IntRange(1), default=6, show_default=True, metavar="N",
+              help="English speakers to convert, beside the French ones.")
+@click.option("--voices", type=click.IntRange(1), default=4, show_default=True, metavar="N", help="House voices to convert to.")
+@click.option("--clones", type=click.IntRange(0), default=2, show_default=True, metavar="N", help="Cloned voices to convert to.")
+@click.option("--text/--no-text", "with_text", default=True, help="Conversion with the text known, too.")
+@MODEL
+@click.option("--content", metavar="DIR", help="Content adapter of the model, if it lies elsewhere.")
+@SPEAKER_ENCODER
+@with_outputs
+@click.pass_context
+def conversion(context, speech, speakers, voices, clones, with_text, model, content, speaker_encoder, out, results):
+    """Recordings of speakers never heard in house voices and cloned voices: similarity, phone errors, melody."""
+    from recipes.evaluate import conversion as experiment
+    from recipes.evaluate.clips import by_speaker, in_turns, read_clips, samples, unseen_speakers
+    from recipes.evaluate.house import House, text_phones
+    from recipes.evaluate.judges import speaker_judges
+    from tts.aligner import Aligner
+    from vocoder.api import Vocoder
+    from vocoder.audio.f0 import extract_f0
+    from vocoder.audio.mel import log_mel
+
+    judges, about = speaker_judges(speaker_encoder)
+    house, vocoder = House.load(model), Vocoder.load()
+    heard = by_speaker(clip for clips in read_clips(speech, "test").values() for clip in clips)
+    unseen = by_speaker(clip for clips in unseen_speakers(speech, "test").values() for clip in clips if clip.language in
+                        house.languages)  # fmt: skip
+    english = [name for name in sorted(unseen) if unseen[name][0].language.startswith("en")]
+    chosen = english[:speakers] + [name for name in sorted(unseen) if name not in english]
+    sources = [max(unseen[name][:4], key=lambda clip: clip.seconds or 0) for name in chosen]
+    own = [voice for voice in house.voices if voice.name in heard]
+    named_voices = in_turns([[v for v in own if (v.language, v.gender) == group]
+                             for group in dict.fromkeys((v.language, v.gender) for v in own)])[:voices]  # fmt: skip
+    targets = [experiment.Target(v.name, "house voices", house.synthesizer.voice(v.name), tuple(map(samples, heard[v.name][:6])))
+               for v in named_voices]  # fmt: skip
+    for name in english[speakers : speakers + clones]:
+        first, *others = sorted(unseen[name], key=lambda clip: -(clip.seconds or 0))
+        targets.append(experiment.Target(name, "cloned voices", house.clone(first), tuple(map(samples, others))))
+
+    def systems():
+        convert = house.synthesizer.convert
+        yield "converted", lambda clip, wav, voice: convert((wav, 24_000), voice, content=content).samples
+        if with_text:
+            yield "converted with its text", lambda clip, wav, voice: convert(
+                (wav, 24_000), voice, text=clip.text, language=clip.language).samples  # fmt: skip
+
+    records = experiment.measure(sources, targets, dict(systems()), lambda wav: vocoder.decode(log_mel(wav), extract_f0(wav)),
+                                 judges, text_phones, Aligner.load().recognise)  # fmt: skip
+    write(context, f"Conversion: speakers never heard in other voices, {house.kind}", experiment.table(records, targets, judges),
+          records, [
+              f"{len(sources)} speakers, {len(targets)} voices. Similarity: cosine to the mean of natural recordings of the "
+              "target, those themselves each to the mean of the others; a clone's source clip is not among them. Phone error "
+              "against the text of the source, by the project's own recogniser, whose hidden states conversion without text "
+              "listens to: it flatters these. F0 correlation with the source over frames voiced in both (DIO and StoneMask). "
+              f"{about}"])  # fmt: skip
+
+
+@click.command()
+@click.option("--dump", default="egs/house/tts1/dump", show_default=True, metavar="DIR", help="Features of the house corpus.")
+@click.option("--clips", type=click.IntRange(5), default=150, show_default=True, metavar="N", help="Training clips a language.")
+@click.option("--save", metavar="FILE", help="Write the fitted judge, as recipes/evaluate/accent.json is.")
+@click.option("--shipped", is_flag=True, help="Judge the shipped weights, fit nothing.")
+@SPEECH
+@click.option("--per-corpus", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="Clips a corpus to judge.")
+@with_outputs
+@click.pass_context
+def accent(context, dump, clips, save, shipped, speech, per_corpus, out, results):
+    """Fit the judge of accents, and how often it is right on held-out natural recordings."""
+    from recipes.evaluate import accent as experiment
+    from recipes.evaluate.clips import read_clips, select
+    from tts.aligner import Aligner
+
+    aligner = Aligner.load()
+    judge = experiment.AccentJudge.load() if shipped else experiment.fit(*experiment.training_shares(dump, clips, aligner))
+    if save:
+        judge.save(save)
+    chosen = [clip for clip in select(read_clips(speech, "test"), per_corpus) if clip.language in judge.languages]
+    rows, records = experiment.confusions(chosen, judge, lambda wav: experiment.phone_shares(wav, aligner))
+    write(context, "Accent: the judge on natural recordings", rows, records, [
+        "Logistic regression on the mean phone posteriors of the aligner-recogniser; it hears which sounds there are, not their "
+        "order or melody. Test clips; speakers of en_testclean and two French readers were never heard. Languages were "
+        "recorded in different rooms, of which the recogniser hides most, not all."])  # fmt: skip
+
+
+@click.command()
+@SPEECH
+@MODEL
+@SPEAKER_ENCODER
+@with_outputs
+@click.pass_context
+def crosslingual(context, speech, model, speaker_encoder, out, results):
+    """Every house voice in every language, with native pronunciation and with the accent of its own language."""
+    import frontend
+    from frontend.languages import resolve
+    from recipes.evaluate import accent as accents
+    from recipes.evaluate import crosslingual as experiment
+    from recipes.evaluate.clips import by_speaker, read_clips, samples
+    from recipes.evaluate.house import House
+    from recipes.evaluate.judges import speaker_judges
+    from recipes.evaluate.paragraph import PARAGRAPHS
+    from tts.aligner import Aligner
+
+    judges, about = speaker_judges(speaker_encoder)
+    house, aligner, judge = House.load(model), Aligner.load(), accents.AccentJudge.load()
+    texts = {resolve(tag).tag: frontend.analyze(text, tag).clauses[0].normalized for tag, text in PARAGRAPHS.items()}
+    heard = by_speaker(clip for clips in read_clips(speech, "test").values() for clip in clips)
+    natural = {voice.name: [samples(clip) for clip in heard[voice.name][:6]] for voice in house.voices if voice.name in heard}
+
+    def speak(text, language, voice, kind):
+        plan = house.synthesizer.plan(text, voice=voice, language=language, accent=kind)
+        return house.synthesizer.render(plan).samples, [int(phone) for clause in plan.clauses for phone in clause.ids]
+
+    records = experiment.measure(house.voices, texts, speak, natural, judges, aligner.recognise,
+                                 lambda wav: judge(accents.phone_shares(wav, aligner)))  # fmt: skip
+    write(context, f"Every voice in every language, {house.kind}", experiment.table(records, list(judges)), records, [
+        "One sentence a language. Accent native: the phones of the text's language; speaker: those that the voice's own language "
+        "lacks are replaced, with its stress or tones. Phone error against the phones that were asked for. Similarity: cosine to "
+        "the mean of the voice's own natural recordings; in the voice's own language it is the measure for the others. "
+        f"Languages are judged by the sounds heard (table Accent). Each voice: crosslingual.json. {about}"])  # fmt: skip
+
+
+COMMANDS = (cloning, verification, conversion, accent, crosslingual)
