@@ -22,6 +22,7 @@ STAGES = {
     "train-vocoder": ("recipes.stages.training", "train_vocoder", "Stage 5: train the vocoder."),
     "train-codec": ("recipes.stages.training", "train_codec", "Train the speech codec."),
     "train-acoustic": ("recipes.stages.training", "train_acoustic", "Stage 5: train an acoustic model."),
+    "train-watermark": ("recipes.stages.training", "train_watermark", "Train the watermark and its detector."),
     "predict-mels": ("recipes.stages.training", "predict_mels", "Stage 5: what the vocoder is fine-tuned on."),
     "export": ("recipes.stages.training", "export", "Stage 6: a training folder's best weights as a model folder."),
     "synthesise": ("recipes.stages.speak", "synthesise", "Stage 7: speak the test sentences."),

@@ -20,6 +20,8 @@ import numpy as np
 
 from tts import registry
 from tts.base.errors import ModelError, UnavailableError, UsageError
+from tts.payload import payload_of
+from tts.provenance import record, unmarked
 from tts.speech import Span, Speech, join
 from tts.voice import Voice, VoiceInfo
 from vocoder.audio.frames import HOP_LENGTH, SAMPLE_RATE, frames_to_seconds
@@ -75,6 +77,7 @@ class _Manner:
     seed: int
     steps: int | None
     guidance: float | None
+    provenance: dict  # the record of what is spoken; it says whether the watermark is applied
 
 
 class Synthesizer:
@@ -93,7 +96,7 @@ class Synthesizer:
     def __init__(self, model: str | Path | None = None, threads: int | None = None):
         self.folder = registry.default_acoustic() if model is None else registry.model_folder(model)
         self.threads = threads
-        self._acoustic = self._vocoder = self._config = None
+        self._acoustic = self._vocoder = self._config = self._mark = None
         self._loading = 0.0  # seconds that loading took
 
     def synth(self, text: str, **request) -> Speech:
@@ -108,6 +111,7 @@ class Synthesizer:
             lexicon: A :class:`frontend.Lexicon`, or the path of its TSV file.
             seed: Of every random choice.
             steps, guidance: Of the ``flow`` model's solver; the model's defaults when None.
+            watermark: False leaves the inaudible watermark out; then a ``reason`` is needed, which files of it carry.
 
         Raises:
             TtsError: see ``tts.base.errors``; nothing else is raised for bad input.
@@ -143,8 +147,8 @@ class Synthesizer:
         return Plan(analysis, analysis.clauses, prosody, manner.voice, manner.seed, manner.controls.rate, manner.steps,
                     manner.guidance)  # fmt: skip
 
-    def render(self, plan: Plan) -> Speech:
-        """Speak a plan, as it was made or edited.
+    def render(self, plan: Plan, watermark: bool = True, reason: str = "") -> Speech:
+        """Speak a plan, as it was made or edited; ``watermark`` and ``reason`` as of :meth:`synth`.
 
         Raises:
             DataError: The edited durations, pitch or energy cannot be spoken.
@@ -153,7 +157,8 @@ class Synthesizer:
         for clause, phone_plan in zip(plan.clauses, plan.prosody, strict=True):
             phone_plan.check(len(clause))
         tensors, controls = self._voice_tensors(plan.voice), Controls(rate=plan.rate)
-        manner = _Manner(plan.voice, tensors, controls, plan.seed, plan.steps, plan.guidance)
+        made = self._record(plan.analysis, plan.voice, plan.seed, watermark, reason)
+        manner = _Manner(plan.voice, tensors, controls, plan.seed, plan.steps, plan.guidance, made)
         return join(self._spoken(plan.analysis, zip(plan.clauses, plan.prosody, strict=True), manner))
 
     def _begin(
@@ -168,9 +173,14 @@ class Synthesizer:
         seed: int = 0,
         steps: int | None = None,
         guidance: float | None = None,
+        watermark: bool = True,
+        reason: str = "",
     ) -> tuple:
         """(frontend.Reading, _Manner) of a request; nothing is phonemised yet."""
         import frontend
+
+        if not watermark:
+            unmarked(reason)  # refused before any work
 
         check_range("seed", seed, -(2**63), 2**64, Integral)
         check_range("steps", 1 if steps is None else steps, 1, 128, Integral)
@@ -194,7 +204,14 @@ class Synthesizer:
             reading.note("language", "unheard", f"the model never heard {reading.language}; it knows {heard}")
         if not isinstance(voice, Voice):
             voice = self.voice(voice, reading.language)
-        return reading, _Manner(voice, self._voice_tensors(voice), controls, int(seed), steps, guidance)
+        made = self._record(reading, voice, int(seed), watermark, reason)
+        return reading, _Manner(voice, self._voice_tensors(voice), controls, int(seed), steps, guidance, made)
+
+    def _record(self, source, voice: Voice, seed: int, watermark: bool, reason: str) -> dict:
+        """The provenance record of a request; ``source`` has text and language."""
+        model_id = self._config["model_id"]
+        facts = self._mark.facts(payload_of(model_id)) if watermark else unmarked(reason)
+        return record(model_id=model_id, voice=voice, language=source.language, text=source.text, seed=seed, watermark=facts)
 
     def voices(self) -> list[VoiceInfo]:
         """The voices of this model, most minutes first within a language."""
@@ -236,10 +253,12 @@ class Synthesizer:
         import torch
 
         from tts.models import load_acoustic
+        from tts.watermark import Mark
         from vocoder.api import Vocoder
 
         if self.threads:
             torch.set_num_threads(self.threads)
+        self._mark = Mark.load()
         self._acoustic, self._config = load_acoustic(self.folder)
         own = self.folder / "vocoder"
         self._vocoder = Vocoder.load(own) if own.is_dir() else Vocoder.load(projections=PROJECTIONS)
@@ -275,11 +294,16 @@ class Synthesizer:
 
     def _spoken(self, source, clauses: Iterable[tuple], manner: _Manner) -> Iterator[Speech]:
         """Chunks of all clauses, given as (Phones, PhonePlan); ``source`` has text, language and notes."""
+        spoken = 0  # samples
         for i, (clause, following) in enumerate(pairwise(chain(clauses, [None]))):
-            yield from self._speak(source, i, *clause, manner, is_last=following is None)
+            for chunk in self._speak(source, i, *clause, manner, is_last=following is None, start=spoken):
+                spoken += len(chunk.samples)
+                yield chunk
 
-    def _speak(self, source, i: int, clause, phone_plan, manner: _Manner, is_last: bool) -> Iterator[Speech]:
-        """Clause i in chunks, then the pause behind it. The first chunk carries the timings of the whole clause."""
+    def _speak(self, source, i: int, clause, phone_plan, manner: _Manner, is_last: bool, start: int) -> Iterator[Speech]:
+        """Clause i, which begins at sample ``start``, in chunks, then the pause behind it. The first chunk carries the timings
+        of the whole clause.
+        """
         mel, f0 = self._acoustic.infer(
             clause, manner.tensors, phone_plan, steps=manner.steps, guidance=manner.guidance, noise=(manner.seed, i)
         )
@@ -297,11 +321,16 @@ class Synthesizer:
             chunks=(whole,),
             notes=source.notes,
             prosody=(phone_plan,),
+            provenance=manner.provenance,
         )
+        mel = mel.numpy()
+        if manner.provenance["watermark"]["applied"]:
+            first = round((start + clause.pause_before * SAMPLE_RATE) / HOP_LENGTH)
+            mel = self._mark.apply(mel, first, payload_of(self._config["model_id"]))
         pause = clause.pause_after + (0.0 if is_last else gap(clause) / manner.controls.rate)
         done, total = 0, len(f0) * HOP_LENGTH
         yield from silence(chunk, clause.pause_before)
-        for wav in self._vocoder.stream(mel.numpy(), f0.numpy(), seed=manner.seed, stream=("vocoder", i)):
+        for wav in self._vocoder.stream(mel, f0.numpy(), seed=manner.seed, stream=("vocoder", i)):
             fade_in, done = done == 0, done + len(wav)
             yield replace(chunk, samples=limited(faded(wav, fade_in, done == total)))
             chunk = replace(chunk, words=(), phones=(), chunks=(), prosody=())

@@ -82,6 +82,20 @@ def train_acoustic(dump, exp, minutes, device, config, overrides, pack, max_step
     click.echo(f"train-acoustic: step {step:,} in {exp}")
 
 
+@click.command("train-watermark", epilog="Example:  python -m recipes train-watermark --mels exp/mels --exp exp/mark --minutes 30")
+@training_options
+@click.option("--mels", metavar="DIR", help="Predicted mels (predict-mels) for half of every batch; recordings alone if left out.")
+def train_watermark(dump, exp, minutes, device, config, overrides, pack, max_steps, mels):
+    """The watermark. YAML sections: model, task, train."""
+    from recipes.train import watermark
+    from tts.models.watermark import MarkConfig
+
+    given = _prepare(config, overrides, ("model", "task", "train"), pack, dump)
+    model, task = _dataclass(MarkConfig, given["model"]), _dataclass(watermark.MarkTask, given["task"])
+    step = watermark.main(dump, exp, minutes, device, model, task, _train(given), mels, max_steps)
+    click.echo(f"train-watermark: step {step:,} in {exp}")
+
+
 @click.command(epilog="Example:  python -m recipes align --dump dump --aligner exp/models/aligner")
 @click.option("--dump", default="dump", show_default=True, metavar="DIR", help="Feature store.")
 @click.option("--aligner", metavar="DIR", help="Aligner; the house aligner if left out.")

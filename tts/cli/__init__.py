@@ -24,6 +24,7 @@ COMMANDS = {
     "synth": "Speak text into a file or a pipe.",
     "clone": "Make a voice file of recordings of a person.",
     "codec": "Encode speech to tokens and back.",
+    "detect": "Tell whether audio carries the watermark and a provenance record.",
     "text": "Show how a text will be read: words, phones, spans.",
     "voices": "List the voices.",
     "languages": "List the languages and what the model heard of each.",

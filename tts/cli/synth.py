@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -46,6 +47,9 @@ _EXAMPLES = """\
 @click.option("--timings", metavar="FILE|-", help="Word and phone times as JSON.")
 @click.option("--subtitles", metavar="FILE", help="Subtitles, .srt or .vtt.")
 @click.option("--consent", metavar='"WHO; HOW; WHEN"', help="Consent of the person in the recording given with --voice.")
+@click.option("--no-watermark", is_flag=True, help="Leave the inaudible watermark out; needs --reason.")
+@click.option("--reason", default="", metavar="TEXT", help="Why there is no watermark; the file's record tells it.")
+@click.option("--dated", is_flag=True, help="Date and time in the file's record; equal requests then give other files.")
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON document on stdout.")
 @click.option("--force", is_flag=True, help="Replace existing files.")
 @click.option("--threads", type=click.IntRange(1, 64), metavar="N", help="CPU threads.")
@@ -73,6 +77,9 @@ def command(
     timings,
     subtitles,
     consent,
+    no_watermark,
+    reason,
+    dated,
     as_json,
     force,
     threads,
@@ -93,10 +100,12 @@ def command(
         {"--output": output, "--timings": timings, "--subtitles": subtitles, "--json": "-" if as_json else None}, force
     )
     subtitle_form = _subtitle_form(subtitles)
+    _check_reason(no_watermark, reason)
     spoken = given_text(text, inputs, "tts synth", _EXAMPLES)
     who = _voice(voice, consent)
 
     from tts.api import Controls, Synthesizer
+    from tts.provenance import note
     from tts.speech import Account
 
     chunks = Synthesizer(model=model, threads=threads).stream(
@@ -109,13 +118,17 @@ def command(
         seed=seed,
         steps=steps,
         guidance=guidance,
+        watermark=not no_watermark,
+        reason=reason,
     )
     account = Account(("words", "phones", "chunks") if timings or as_json else ("words", "chunks") if subtitles else ())
     rate_hz = rate_hz or SAMPLE_RATE
+    record = note(lambda: _dated(account.provenance()) if dated else account.provenance())
     with _progress(len(spoken), quiet) as told:
         samples = (account.add(told(chunk)) for chunk in chunks)
         samples = io.resample_chunks(samples, SAMPLE_RATE, rate_hz)
-        io.write_audio(output, samples, rate_hz, format_, bitrate, force, rf64=_may_pass_4_gib(len(spoken), rate, rate_hz))
+        large = _may_pass_4_gib(len(spoken), rate, rate_hz)
+        io.write_audio(output, samples, rate_hz, format_, bitrate, force, large, record)
     speech = account.speech()
     result = speech.to_dict()
     if subtitles:
@@ -128,6 +141,20 @@ def command(
         click.echo(strict_json.dumps({"output": output, **result, **consent}, indent=None))
     if not quiet:
         _report(speech, output)
+
+
+def _check_reason(no_watermark: bool, reason: str) -> None:
+    """A reason goes with a missing watermark, and only with that."""
+    from tts.provenance import unmarked
+
+    if no_watermark:
+        unmarked(reason)
+    elif reason:
+        raise UsageError("--reason belongs to --no-watermark.", where="--reason", code="usage.reason")
+
+
+def _dated(record: dict) -> dict:
+    return record and {**record, "created_utc": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
 def _may_pass_4_gib(n_chars: int, rate: float, rate_hz: int) -> bool:
