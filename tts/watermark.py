@@ -28,7 +28,7 @@ import numpy as np
 
 from tts.base.rng import normal
 from tts.payload import N_CARRIERS, SCHEME, Payload, decode, signs
-from vocoder.audio.frames import FRAME_RATE, HOP_LENGTH, MEL, N_MELS, frames_to_seconds
+from vocoder.audio.frames import FRAME_RATE, HOP_LENGTH, MEL, N_MELS, SAMPLE_RATE, frames_to_seconds, samples_to_frames
 
 PUBLIC_KEY = 1
 PRESENCE = 0.5  # share of the pattern's power that says "marked"; the rest carries the payload
@@ -36,7 +36,7 @@ THRESHOLD = 1e-5  # a p-value below it is a mark: false alarms a file
 WINDOW, STEP = 300, 75  # frames: 4 s every second
 SHORTEST = 1.0  # seconds with sound; in less a mark may be missed
 CERTAIN = 0.99  # a payload below it is not told
-SPEEDS = np.exp(np.linspace(math.log(0.8), math.log(1.25), 46))
+SPEEDS = [math.exp(step / 100) for step in range(-22, 23) if step]  # 0.8 to 1.25
 BATCH = 64  # windows that are searched at once
 PIECE = 2048  # frames of evidence that are computed at once
 AUDIBLE = -8.0  # natural log of the loudest band of a frame with sound
@@ -51,6 +51,7 @@ class Stretch:
     end: float
     payload: Payload | None  # None: too faint to read
     speed: float = 1.0  # at which the speech is played
+    pitch: float = 1.0  # factor of its frequencies
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Detection:
     def to_dict(self) -> dict:
         rows = [
             {"start": round(s.start, 2), "end": round(s.end, 2), "speed": round(s.speed, 3),
-             "payload": s.payload and {**asdict(s.payload), "scheme": s.payload.scheme, "model": s.payload.model}}
+             "pitch": round(s.pitch, 3), "payload": s.payload and {**asdict(s.payload), "scheme": s.payload.scheme, "model": s.payload.model}}
             for s in self.stretches
         ]  # fmt: skip
         return {"verdict": self.verdict, "p_value": self.p_value, "seconds": round(self.seconds, 3), "key_id": self.key_id,
@@ -78,14 +79,22 @@ class Detection:
 
 
 @dataclass(frozen=True)
-class Peak:
-    """Where evidence of some frames and a pattern fit best."""
+class Span:
+    """Frames of a file, and how they were played if they are marked."""
 
-    deviations: float  # of the presence carrier
-    offset: int  # frame, modulo the period, at which the pattern begins
     first: int
     last: int
     speed: float = 1.0
+    pitch: float = 1.0
+
+
+@dataclass(frozen=True)
+class Peak:
+    """Where evidence of a span and the pattern fit best."""
+
+    deviations: float  # of the presence carrier
+    offset: int  # frame, modulo the period, at which the pattern begins
+    span: Span
 
 
 class Mark:
@@ -137,7 +146,7 @@ class Mark:
 
         Args:
             source: As of ``vocoder.audio.io.read_blocks``: a path, bytes, a binary file, or (samples, sample rate).
-            speeds: Where nothing is found, search speech that is played at 0.8 to 1.25 of its speed too.
+            speeds: Where nothing is found, search speech too of which speed, pitch or both were changed to 0.8 to 1.25 of what they were.
 
         Raises:
             NoInputError, DataError, ResourceError: As ``read_blocks``.
@@ -145,12 +154,13 @@ class Mark:
         from vocoder.audio.io import read_blocks
 
         evidence, n_samples, sounding = self.evidence(read_blocks(source))
-        peaks, p_value = self._search(evidence, [1.0], STEP)
+        peaks, p_value = self._search(evidence, [(1.0, 1.0)], STEP)
         if p_value >= THRESHOLD and speeds:
-            faster, p_faster = self._search(evidence, [s for s in SPEEDS if abs(s - 1) > 1e-6], WINDOW // 2)
-            peaks, p_value = (peaks, p_value) if p_value <= p_faster else (faster, p_faster)
+            played = [way for x in SPEEDS for way in ((x, 1.0), (x, x), (1.0, x))]
+            others, p_others = self._search(evidence, played, WINDOW // 2)
+            peaks, p_value = (peaks, p_value) if p_value <= p_others else (others, p_others)
             p_value = min(1.0, 2 * p_value)  # two searches
-        seconds = n_samples / FRAME_RATE / HOP_LENGTH
+        seconds = n_samples / SAMPLE_RATE
         if p_value < THRESHOLD:
             return Detection("marked", p_value, seconds, self.key_id, tuple(self._stretches(evidence, peaks)))
         return Detection("too short" if sounding < SHORTEST else "not found", p_value, seconds, self.key_id)
@@ -163,7 +173,7 @@ class Mark:
 
         found, n_samples, sounding = [], 0, 0
         for wav, lead in _pieces(blocks, PIECE * HOP_LENGTH, (self.model.config.reach + 2) * HOP_LENGTH):
-            wanted = slice(lead // HOP_LENGTH, min(len(wav), lead + PIECE * HOP_LENGTH) // -HOP_LENGTH * -1)
+            wanted = slice(lead // HOP_LENGTH, samples_to_frames(min(len(wav), lead + PIECE * HOP_LENGTH)))
             with torch.inference_mode():
                 mel = log_mel(torch.from_numpy(wav)[None])
                 found.append(self.model.evidence(mel)[0, wanted].numpy().astype(np.float16))
@@ -171,66 +181,63 @@ class Mark:
             sounding += int((mel[0, wanted].amax(1) > AUDIBLE).sum())
         return np.concatenate([np.zeros((0, N_MELS), np.float16), *found]), n_samples, frames_to_seconds(sounding)
 
-    def correlate(self, evidence: np.ndarray, spans: list[tuple[int, int, float]], carriers: slice) -> np.ndarray:
-        """Evidence [T, 100] and spans (first frame, last, speed) -> [spans, K, L] standard deviations of carriers at each offset."""
+    def correlate(self, evidence: np.ndarray, spans: list[Span], carriers: slice = slice(None)) -> np.ndarray:
+        """Evidence [T, 100] -> [spans, K, L] standard deviations of carriers at each offset."""
         import torch
-
-        from tts.models.watermark import correlations
 
         with torch.inference_mode():
             folded = torch.zeros(len(spans), self.period, N_MELS)
-            for sums, (first, last, speed) in zip(folded, spans, strict=True):
-                rows = torch.from_numpy(_rows(first, last, speed) % self.period)
-                sums.index_add_(0, rows, torch.from_numpy(evidence[first:last].astype(np.float32)))
-            matched = self.model.matched(folded)
-            size = matched.square().sum((1, 2)).sqrt().clamp(min=1e-9)
-            return (correlations(matched, self._white[carriers]) / size[:, None, None]).numpy()
+            for sums, span in zip(folded, spans, strict=True):
+                rows = torch.from_numpy(_rows(span.first, span.last, span.speed) % self.period)
+                sums.index_add_(0, rows, torch.from_numpy(evidence[span.first : span.last].astype(np.float32)))
+                if span.pitch != 1:
+                    sums.copy_(sums @ torch.from_numpy(_bands(span.pitch)))
+            return self.model.deviations(folded, self._white[carriers]).numpy()
 
-    def _search(self, evidence: np.ndarray, speeds: Iterable[float], step: int) -> tuple[list[Peak], float]:
-        """Every window and the whole, at each speed: those that a mark alone explains, and the p-value of the strongest."""
+    def _search(self, evidence: np.ndarray, played: list[tuple[float, float]], step: int) -> tuple[list[Peak], float]:
+        """Every window and the whole, at each (speed, pitch): those that a mark alone explains, and the p-value of the strongest."""
         size, peaks = len(evidence), []
-        spans = [(0, size)] if size else []
+        places = [(0, size)] if size else []
         if size > WINDOW:
-            spans += [(a, min(size, a + WINDOW)) for a in range(0, size - WINDOW + step, step)]
-        tried = [(*span, float(speed)) for speed in speeds for span in spans]
+            places += [(a, min(size, a + WINDOW)) for a in range(0, size - WINDOW + step, step)]
+        tried = [Span(*place, *way) for way in played for place in places]
         for i in range(0, len(tried), BATCH):
-            batch = tried[i : i + BATCH]
-            scores = self.correlate(evidence, batch, slice(1))[:, 0]
-            best = zip(scores.max(1).tolist(), scores.argmax(1).tolist(), strict=True)
-            peaks += [Peak(*found, *span) for found, span in zip(best, batch, strict=True)]
+            scores = self.correlate(evidence, tried[i : i + BATCH], slice(1))[:, 0]
+            best = zip(scores.max(1).tolist(), scores.argmax(1).tolist(), tried[i : i + BATCH], strict=True)
+            peaks += [Peak(*found) for found in best]
         tries = len(peaks) * self.period
         peaks.sort(key=lambda peak: -peak.deviations)
         p_value = min(1.0, tries * _tail(peaks[0].deviations)) if peaks else 1.0
         return [peak for peak in peaks if tries * _tail(peak.deviations) < THRESHOLD], p_value
 
-    def _stretches(self, evidence: np.ndarray, peaks: list[Peak]) -> Iterator[Stretch]:
+    def _stretches(self, evidence: np.ndarray, peaks: list[Peak]) -> list[Stretch]:
         """Where the pattern of each peak really is: the strongest first, until every peak is explained."""
         taken, found = np.zeros(len(evidence), bool), []
         for peak in peaks:
-            if taken[peak.first : peak.last].mean() > 0.5:
+            span = peak.span
+            if taken[span.first : span.last].mean() > 0.5:
                 continue
             mask = self._marked_frames(evidence, peak) & ~taken
             taken |= mask
-            taken[peak.first : peak.last] |= len(evidence) > peak.last - peak.first  # a window is explained once
+            taken[span.first : span.last] |= len(evidence) > span.last - span.first  # a window is explained once
             for start, end in _runs(mask):
-                read = self._payload(evidence, start, end, peak)
-                found.append(Stretch(frames_to_seconds(start), frames_to_seconds(end), read, peak.speed))
-        yield from sorted(found, key=lambda stretch: stretch.start)
+                read = self._payload(evidence, Peak(0.0, peak.offset, Span(start, end, span.speed, span.pitch)))
+                found.append(Stretch(frames_to_seconds(start), frames_to_seconds(end), read, span.speed, span.pitch))
+        return sorted(found, key=lambda stretch: stretch.start)
 
-    def _payload(self, evidence: np.ndarray, first: int, last: int, peak: Peak) -> Payload | None:
-        read = decode(self.correlate(evidence, [(first, last, peak.speed)], slice(1, None))[0, :, peak.offset])
+    def _payload(self, evidence: np.ndarray, peak: Peak) -> Payload | None:
+        read = decode(self.correlate(evidence, [peak.span], slice(1, None))[0, :, peak.offset])
         return read if read.certainty >= CERTAIN else None
 
     def _marked_frames(self, evidence: np.ndarray, peak: Peak) -> np.ndarray:
         """[T] bool: frames about which, over a second, evidence agrees with the pattern at least half as well as in the peak."""
-        read = self._payload(evidence, peak.first, peak.last, peak)
+        span, read = peak.span, self._payload(evidence, peak)
         pattern = self.pattern(read.bits) if read else self._presence()
-        rows = (_rows(0, len(evidence), peak.speed) - peak.offset) % self.period
-        agrees = np.einsum("tm,tm->t", evidence.astype(np.float32), pattern[rows])
+        rows = (_rows(0, len(evidence), span.speed) - peak.offset) % self.period
+        agrees = np.einsum("tm,tm->t", evidence.astype(np.float32), (pattern @ _bands(span.pitch).T)[rows])
         width = min(int(FRAME_RATE), len(agrees))
         smooth = np.convolve(agrees, np.ones(width) / width, "same")
-        mask = smooth > 0.5 * np.median(smooth[peak.first : peak.last])
-        return _closed(mask, int(FRAME_RATE))
+        return _closed(smooth > 0.5 * np.median(smooth[span.first : span.last]), int(FRAME_RATE))
 
     def _presence(self) -> np.ndarray:
         import torch
@@ -273,6 +280,15 @@ def _pieces(blocks: Iterable[np.ndarray], size: int, margin: int) -> Iterator[tu
 def _rows(first: int, last: int, speed: float) -> np.ndarray:
     """Numbers that frames had before they were played at a speed."""
     return np.rint(np.arange(first, last) * speed).astype(np.int64)
+
+
+@lru_cache(maxsize=256)
+def _bands(pitch: float) -> np.ndarray:
+    """[100, 100] float32: evidence in bands of speech whose frequencies were multiplied -> in the bands where they were."""
+    from vocoder.audio.mel import band_centres
+
+    centres = band_centres()
+    return np.stack([np.interp(centres * pitch, centres, row, right=0) for row in np.eye(N_MELS)]).astype(np.float32)
 
 
 def _tail(deviations: float) -> float:

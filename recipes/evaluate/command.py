@@ -304,14 +304,14 @@ def codec_probe(context, dump, codecs, n_books, n_clips, out, results):
 
 @evaluate.command()
 @_option("--speech", default="../shared/speech", metavar="DIR", help="Corpus folder with metadata.tsv.")
-@_option("--clips", "n_clips", type=click.IntRange(1), default=1000, metavar="N", help="Spoken sentences, and recordings.")
+@_option("--clips", type=click.IntRange(1), default=1000, metavar="N", help="Spoken sentences, and recordings.")
 @_option("--every", type=click.IntRange(1), default=5, metavar="N", help="The costly attacks on every N-th clip.")
 @_option("--compared", type=click.IntRange(1), default=60, metavar="N", help="Clips of the comparison with unmarked speech.")
 @click.option("--dnsmos", "with_dnsmos", is_flag=True, help="DNSMOS too, which takes longer.")
 @MODEL
 @with_outputs
 @click.pass_context
-def watermark(context, speech, n_clips, every, compared, with_dnsmos, model, out, results):
+def watermark(context, speech, clips, every, compared, with_dnsmos, model, out, results):
     """Detection after attacks, false alarms, the null, splices, and what the mark costs. Four tables."""
     from recipes.evaluate import watermark as experiments
     from recipes.evaluate.clips import samples
@@ -324,7 +324,7 @@ def watermark(context, speech, n_clips, every, compared, with_dnsmos, model, out
     from vocoder.nn.checkpoint import load_config
 
     mark, house = Mark.load(), House.load(model)
-    texts, recordings = experiments.choose(speech, n_clips, ("ml_smc",)), experiments.choose(speech, n_clips)
+    texts, recordings = experiments.choose(speech, clips, ("ml_smc",)), experiments.choose(speech, clips)
     spoken = list(experiments.speak(texts[:compared], house))
     rows, records = experiments.cost(spoken, text_phones, Aligner.load().recognise, SpeakerJudge().embed, with_dnsmos)
     _write(context, "Watermark: what it costs", rows, records, [
@@ -333,7 +333,7 @@ def watermark(context, speech, n_clips, every, compared, with_dnsmos, model, out
     pairs = [(samples(clip), marked) for clip, (_, marked, _) in zip(recordings, spoken, strict=False)]
     rows, records = experiments.spliced(pairs, mark)
     _write(context, "Watermark: marked speech between halves of a recording", rows, records, [], "watermark-spliced")
-    count = max(2, n_clips // 20)
+    count = max(2, clips // 20)
     sounds = {"recordings": map(samples, recordings), "own speech, unmarked": (plain for _, _, plain in spoken),
               **experiments.artificial(count)}  # fmt: skip
     rows, records = experiments.null(sounds, mark)

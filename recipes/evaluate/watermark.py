@@ -20,7 +20,7 @@ from recipes.evaluate.figures import mean_figure, rate_figure
 from recipes.progress import track
 from tts.base.rng import generator, normal
 from tts.payload import payload_of
-from tts.watermark import THRESHOLD, Mark
+from tts.watermark import THRESHOLD, Mark, Span
 from vocoder.audio.frames import SAMPLE_RATE
 from vocoder.audio.io import encode_audio, read_audio, resample
 
@@ -151,7 +151,7 @@ def null(sounds: Mapping[str, Iterator[Wav]], mark: Mark) -> Result:
     """
     import torch
 
-    from tts.models.watermark import correlations
+    from tts.models.watermark import fold
     from tts.watermark import _tail
 
     shape = (WRONG_KEYS, mark.period, mark.pattern(0).shape[1])
@@ -160,10 +160,10 @@ def null(sounds: Mapping[str, Iterator[Wav]], mark: Mark) -> Result:
     for name, wavs in sounds.items():
         for wav in track(wavs, name, None):
             evidence, _, _ = mark.evidence([wav])
-            own = float(mark.correlate(evidence, [(0, len(evidence), 1.0)], slice(1)).max())
+            own = float(mark.correlate(evidence, [Span(0, len(evidence))], slice(1)).max())
             with torch.inference_mode():
-                matched = mark.model.matched(_folded(evidence, mark.period))
-                others = correlations(matched[None], wrong)[0].amax(1) / matched.square().sum().sqrt().clamp(min=1e-9)
+                folded = fold(torch.from_numpy(evidence.astype(np.float32)), mark.period)
+                others = mark.model.deviations(folded[None], wrong)[0].amax(1)
             records.append({"sound": name, "own": own, "wrong": [round(float(x), 3) for x in others]})
     rows = []
     for name, figure_records in _grouped(records, "sound"):
@@ -176,14 +176,6 @@ def null(sounds: Mapping[str, Iterator[Wav]], mark: Mark) -> Result:
                      "wrong keys: p < 0.01": f"{100 * (p(wrong_all) < 0.01).mean():.2f} %",
                      f"wrong keys: p < {THRESHOLD:g}": f"{(p(wrong_all) < THRESHOLD).sum()}"})  # fmt: skip
     return rows, records
-
-
-def _folded(evidence: np.ndarray, period: int):
-    import torch
-
-    from tts.models.watermark import fold
-
-    return fold(torch.from_numpy(evidence.astype(np.float32)), period)
 
 
 def _grouped(records: Sequence[dict], key: str) -> list[tuple[str, list[dict]]]:

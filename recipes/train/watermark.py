@@ -23,7 +23,7 @@ from torch import Tensor
 from recipes.export import record_model
 from recipes.store import Store
 from recipes.train.loop import Player, Task, TrainConfig, train
-from tts.models.watermark import MarkConfig, MarkModel, correlations, fold
+from tts.models.watermark import MarkConfig, MarkModel, fold
 from tts.payload import N_CARRIERS
 from tts.watermark import composite
 from vocoder.audio.frames import HOP_LENGTH, MEL, N_MELS
@@ -92,16 +92,12 @@ class MarkTraining(Task):
         evidence = model.evidence(heard)
         starts, rows = batch["starts"], torch.arange(len(heard))
         signs = torch.cat([torch.ones_like(batch["signs"][:, :1]), batch["signs"]], dim=1)
-        whole = self.scored(model, fold(evidence, model.config.period), batch["white"])[rows, :, starts] * signs
+        whole = model.deviations(fold(evidence, model.config.period), batch["white"])[rows, :, starts] * signs
         inside = torch.arange(size)
         second = ((inside >= batch["short"][:, None]) & (inside < batch["short"][:, None] + 75)).float()
-        short = self.scored(model, fold(evidence * second[..., None], model.config.period), batch["white"][:1])[rows, 0, starts]
-        return whole[:, 0], whole[:, 1:].sum(1) / N_CARRIERS ** 0.5, short
-
-    @staticmethod
-    def scored(model: MarkModel, folded: Tensor, white: Tensor) -> Tensor:
-        matched = model.matched(folded)
-        return correlations(matched, white) / matched.square().sum((1, 2)).clamp(min=1e-12).sqrt()[:, None, None]
+        folded = fold(evidence * second[..., None], model.config.period)
+        short = model.deviations(folded, batch["white"][:1])[rows, 0, starts]
+        return whole[:, 0], whole[:, 1:].sum(1) / N_CARRIERS**0.5, short
 
     def marked(self, model: MarkModel, batch: dict) -> Tensor:
         size, patterns = self.task.crop_frames, model.shape(composite(batch["white"], batch["signs"]))

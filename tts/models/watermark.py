@@ -76,15 +76,27 @@ class MarkModel(nn.Module):
     def shape(self, white: Tensor) -> Tensor:
         """Unit white noise [..., L, 100] -> patterns [..., L, 100] of root mean square ``amplitude``; linear."""
         rates, bands = self._gains()
-        return self._over_time(white @ bands, rates)
+        return torch.fft.irfft(torch.fft.rfft(white @ bands, dim=-2) * rates[:, None], n=self.config.period, dim=-2)
 
-    def matched(self, folded: Tensor) -> Tensor:
-        """The adjoint of :meth:`shape`: inner products of ``folded`` with a pattern are those of this with its white noise."""
+    def deviations(self, folded: Tensor, white: Tensor) -> Tensor:
+        """How well folded evidence fits patterns that begin at every frame of the period.
+
+        Args:
+            folded: [B, L, 100], as of :func:`fold`.
+            white: [K, L, 100] white noise that the patterns are shaped from.
+
+        Returns:
+            [B, K, L]: inner product of evidence and the pattern whose row 0 lies at frame s, divided by the standard deviation that
+            it has over all white noise. Reckoned by rates, of which only those that pass are needed.
+        """
         rates, bands = self._gains()
-        return self._over_time(folded, rates) @ bands.T
-
-    def _over_time(self, x: Tensor, rates: Tensor) -> Tensor:
-        return torch.fft.irfft(torch.fft.rfft(x, dim=-2) * rates[:, None], n=self.config.period, dim=-2)
+        some = slice(1, 1 + int(self.passed.sum()))
+        found = torch.fft.rfft(folded, dim=1)[:, some] * rates[some, None]
+        found = torch.complex(found.real @ bands.T, found.imag @ bands.T)  # the adjoint of shape, applied to the evidence
+        products = torch.einsum("bfm,kfm->bkf", found, torch.fft.rfft(white, dim=1)[:, some].conj())
+        products = nn.functional.pad(products, (1, len(rates) - some.stop))
+        spread = (found.real.square() + found.imag.square()).sum((1, 2)) * 2 / self.config.period
+        return torch.fft.irfft(products, n=self.config.period, dim=2) / spread.clamp(min=1e-12).sqrt()[:, None, None]
 
     def _gains(self) -> tuple[Tensor, Tensor]:
         """Gains of the rates [L / 2 + 1], and the matrix [100, 100] over bands; scaled to the amplitude."""
@@ -113,12 +125,3 @@ def fold(evidence: Tensor, period: int, first: int = 0) -> Tensor:
     padded = nn.functional.pad(evidence, (0, 0, before, after))
     return padded.unflatten(-2, (-1, period)).sum(-3)
 
-
-def correlations(matched: Tensor, white: Tensor) -> Tensor:
-    """[B, L, 100] with carriers [K, L, 100] -> [B, K, L]: inner products with carriers that begin at every frame of the period.
-
-    Entry [b, k, s] belongs to the carrier of which row 0 lies at frame s.
-    """
-    ours, theirs = torch.fft.rfft(matched, dim=1), torch.fft.rfft(white, dim=1)
-    products = torch.einsum("bfm,kfm->bkf", ours, theirs.conj())
-    return torch.fft.irfft(products, n=matched.shape[1], dim=2)
