@@ -189,7 +189,7 @@ class Mark:
             folded = torch.zeros(len(spans), self.period, N_MELS)
             for sums, span in zip(folded, spans, strict=True):
                 rows = torch.from_numpy(_rows(span.first, span.last, span.speed) % self.period)
-                sums.index_add_(0, rows, torch.from_numpy(evidence[span.first : span.last].astype(np.float32)))
+                sums.index_add_(0, rows, torch.from_numpy(evidence[span.first : span.last]).float())
                 if span.pitch != 1:
                     sums.copy_(sums @ torch.from_numpy(_bands(span.pitch)))
             return self.model.deviations(folded, self._white[carriers]).numpy()

@@ -56,6 +56,8 @@ class MarkModel(nn.Module):
         self.band_gain = nn.Parameter(torch.zeros(N_MELS))
         self.register_buffer("passed", ((rates > 0) & (rates <= config.highest_rate)).float(), persistent=False)
         self.register_buffer("cosines", cosines(N_MELS), persistent=False)
+        turns = torch.arange(len(rates))[:, None] * torch.arange(config.period) * (2 * torch.pi / config.period)
+        self.register_buffer("waves", torch.stack([turns.cos(), -turns.sin()]), persistent=False)  # of the Fourier transform
         self.embed = FrameConv(N_MELS, config.dim, 7)
         self.norm_in = nn.LayerNorm(config.dim, eps=1e-6)
         self.blocks = nn.ModuleList(
@@ -91,11 +93,14 @@ class MarkModel(nn.Module):
         """
         rates, bands = self._gains()
         some = slice(1, 1 + int(self.passed.sum()))
-        found = torch.fft.rfft(folded, dim=1)[:, some] * rates[some, None]
-        found = torch.complex(found.real @ bands.T, found.imag @ bands.T)  # the adjoint of shape, applied to the evidence
-        products = torch.einsum("bfm,kfm->bkf", found, torch.fft.rfft(white, dim=1)[:, some].conj())
+        real, imag = ((basis[some] * rates[some, None]) @ folded @ bands.T for basis in self.waves)  # adjoint of shape, by rates
+        white_real, white_imag = (basis[some] @ white for basis in self.waves)
+        products = torch.complex(
+            torch.einsum("brm,krm->bkr", real, white_real) + torch.einsum("brm,krm->bkr", imag, white_imag),
+            torch.einsum("brm,krm->bkr", imag, white_real) - torch.einsum("brm,krm->bkr", real, white_imag),
+        )
         products = nn.functional.pad(products, (1, len(rates) - some.stop))
-        spread = (found.real.square() + found.imag.square()).sum((1, 2)) * 2 / self.config.period
+        spread = (real.square() + imag.square()).sum((1, 2)) * 2 / self.config.period
         return torch.fft.irfft(products, n=self.config.period, dim=2) / spread.clamp(min=1e-12).sqrt()[:, None, None]
 
     def _gains(self) -> tuple[Tensor, Tensor]:
