@@ -94,7 +94,7 @@ def unmarked(reason: str) -> dict:
 
 
 def note(made: dict | Callable[[], dict]) -> Callable[[dict], str]:
-    """For ``vocoder.audio.io.write_audio``: the text of a record, or of a function that gives it once samples flow; "" for none."""
+    """For ``vocoder.audio.io.write_audio``: the text of a record, or of one that a function gives once samples flow."""
     return partial(_text, made)
 
 

@@ -7,9 +7,9 @@
 Because the mark depends on the frame's number alone, speech that is streamed, whole or in a batch is marked alike, at no cost.
 
 Detection is a test with an exact null: the pattern of a key is a linear function of independent normal numbers, so for any
-recording made without that key its correlation, divided by its own standard deviation over keys, is a normal number. All offsets of
-all windows, and all speeds when they are searched, are tries that the p-value pays for. What remains to be measured is
-whether the one public key is an unlucky draw for speech, music or noise (``recipes evaluate watermark``).
+recording made without that key its correlation, divided by its own standard deviation over keys, is a normal number. All
+offsets of all windows, and all speeds and pitches that are searched, are tries that the p-value pays for. What remains to be
+measured is whether the one public key is an unlucky draw for speech, music or noise (``recipes evaluate watermark``).
 
 "Not found" never says that a person spoke.
 """
@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
@@ -70,8 +70,9 @@ class Detection:
 
     def to_dict(self) -> dict:
         rows = [
-            {"start": round(s.start, 2), "end": round(s.end, 2), "speed": round(s.speed, 3),
-             "pitch": round(s.pitch, 3), "payload": s.payload and {**asdict(s.payload), "scheme": s.payload.scheme, "model": s.payload.model}}
+            {"start": round(s.start, 2), "end": round(s.end, 2), "speed": round(s.speed, 3), "pitch": round(s.pitch, 3),
+             "payload": s.payload and {"bits": f"{s.payload.bits:04x}", "scheme": s.payload.scheme, "model": s.payload.model,
+                                       "certainty": s.payload.certainty}}
             for s in self.stretches
         ]  # fmt: skip
         return {"verdict": self.verdict, "p_value": self.p_value, "seconds": round(self.seconds, 3), "key_id": self.key_id,
@@ -133,7 +134,13 @@ class Mark:
         return self._patterns[payload]
 
     def apply(self, mel: np.ndarray, start_frame: int = 0, payload: int = SCHEME << 12) -> np.ndarray:
-        """Mark a log-mel [T, 100] of which the first frame has the number ``start_frame``; ``payload_of(model_id)`` names the model."""
+        """Mark a log-mel.
+
+        Args:
+            mel: [T, 100], natural log.
+            start_frame: Number of its first frame, counted from the start of the utterance.
+            payload: ``tts.payload.payload_of(model_id)`` names the model that made the mel.
+        """
         frames = (start_frame + np.arange(len(mel))) % self.period
         return np.maximum(np.asarray(mel, np.float32) + self.pattern(payload)[frames], np.float32(math.log(MEL.floor)))
 
@@ -146,7 +153,7 @@ class Mark:
 
         Args:
             source: As of ``vocoder.audio.io.read_blocks``: a path, bytes, a binary file, or (samples, sample rate).
-            speeds: Where nothing is found, search speech too of which speed, pitch or both were changed to 0.8 to 1.25 of what they were.
+            speeds: Where nothing is found, search speech whose speed, pitch or both were changed, to 0.8 to 1.25.
 
         Raises:
             NoInputError, DataError, ResourceError: As ``read_blocks``.
@@ -195,7 +202,7 @@ class Mark:
             return self.model.deviations(folded, self._white[carriers]).numpy()
 
     def _search(self, evidence: np.ndarray, played: list[tuple[float, float]], step: int) -> tuple[list[Peak], float]:
-        """Every window and the whole, at each (speed, pitch): those that a mark alone explains, and the p-value of the strongest."""
+        """Every window and the whole, at each (speed, pitch): peaks that only a mark explains, and the strongest's p-value."""
         size, peaks = len(evidence), []
         places = [(0, size)] if size else []
         if size > WINDOW:
@@ -267,7 +274,7 @@ def _load(folder: Path, key: int) -> Mark:
 
 
 def _pieces(blocks: Iterable[np.ndarray], size: int, margin: int) -> Iterator[tuple[np.ndarray, int]]:
-    """Blocks joined and cut anew: ``size`` samples with ``margin`` around them, and how many stand before; all are multiples of a hop."""
+    """Blocks cut anew into ``size`` samples with ``margin`` around them, and how many stand before; multiples of a hop."""
     held, lead = np.zeros(0, np.float32), 0
     for block in chain(blocks, [None]):
         held = held if block is None else np.concatenate([held, block])

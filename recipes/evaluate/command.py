@@ -328,8 +328,8 @@ def watermark(context, speech, clips, every, compared, with_dnsmos, model, out, 
     spoken = list(experiments.speak(texts[:compared], house))
     rows, records = experiments.cost(spoken, text_phones, Aligner.load().recognise, SpeakerJudge().embed, with_dnsmos)
     _write(context, "Watermark: what it costs", rows, records, [
-        "The same text, voice and seed with and without the mark. A ratio of signal to noise says nothing here: the mark changes the "
-        "gain of bands by about a decibel, it adds no noise."], "watermark-cost")
+        "The same text, voice and seed with and without the mark. A ratio of signal to noise says nothing here: the mark changes "
+        "the gain of bands by about a decibel, it adds no noise."], "watermark-cost")
     pairs = [(samples(clip), marked) for clip, (_, marked, _) in zip(recordings, spoken, strict=False)]
     rows, records = experiments.spliced(pairs, mark)
     _write(context, "Watermark: marked speech between halves of a recording", rows, records, [], "watermark-spliced")
@@ -338,15 +338,15 @@ def watermark(context, speech, clips, every, compared, with_dnsmos, model, out, 
               **experiments.artificial(count)}  # fmt: skip
     rows, records = experiments.null(sounds, mark)
     _write(context, "Watermark: what the detector says of sound without it", rows, records, [
-        f"The strongest deviation at any offset of a whole clip, in standard deviations. A p-value counts all {mark.period} offsets "
-        "as independent tries, which they are not quite, so that fewer than promised pass it."], "watermark-null")
+        f"The strongest deviation at any offset of a whole clip, in standard deviations. A p-value counts all {mark.period} "
+        "offsets as independent tries, which they are not quite, so that fewer than promised pass it."], "watermark-null")
     attacks = experiments.attacks(_codec(None), Vocoder.load())
     model_id = load_config(house.synthesizer.folder)["model_id"]
     spoken = track(experiments.speak(texts, house, every), "spoken", len(texts))
     rows, records = experiments.survival(spoken, recordings, mark, model_id, attacks, every)
     _write(context, "Watermark: detection after attacks", rows, records, [
-        f"Spoken sentences of up to 6 s. Detected: p < {THRESHOLD:g} for the whole file, all offsets, windows and speeds counted. "
-        "None of n clips: the rate is below 3/n with 95 % confidence."])
+        f"Spoken sentences of up to 6 s. Detected: p < {THRESHOLD:g} for the whole file, all offsets, windows, speeds and pitches "
+        "counted. None of n clips: the rate is below 3/n with 95 % confidence."])
 
 
 def _codec(folder):

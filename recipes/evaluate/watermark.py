@@ -1,7 +1,7 @@
 """What the watermark survives, how often it is heard where it is not, and what it costs: the experiments behind its tables.
 
-Every sentence is spoken with and without the mark. Marked speech, the same speech unmarked, and recordings go through each attack,
-and the detector's own verdict counts (its p-value pays for everything that it searched). The costly attacks (codecs of this
+Every sentence is spoken with and without the mark. Marked speech, the same speech unmarked, and recordings go through each
+attack, and the detector's own verdict counts (its p-value pays for everything that it searched). The costly attacks (codecs of this
 package, vocoder, stretching) are made on every ``every``-th clip.
 """
 
@@ -117,7 +117,8 @@ def survival(spoken: Iterator[tuple[Utterance, Wav, Wav]], recordings: Sequence[
                 continue
             heard = mark.detect((attack.of(wav, i), SAMPLE_RATE))
             read = heard.payload
-            records.append({"clip": clip.id, "kind": kind, "attack": attack.name, "p": heard.p_value, "alarm": heard.verdict == "marked",
+            records.append({"clip": clip.id, "kind": kind, "attack": attack.name, "p": heard.p_value,
+                            "alarm": heard.verdict == "marked",
                             "payload": None if read is None else read.bits == payload})  # fmt: skip
 
     for i, (clip, marked, unmarked) in enumerate(spoken):
@@ -134,7 +135,8 @@ def survival(spoken: Iterator[tuple[Utterance, Wav, Wav]], recordings: Sequence[
         wrong = sum(record["payload"] is False for record in marked)
         rows.append({"attack": attack.name, "clips": len(marked), "detected": mean_figure([r["alarm"] for r in marked], 1, True),
                      "payload read": mean_figure(right, 1, True), "payload wrong": f"{wrong}",
-                     "false alarms, recordings": _alarms(own, NATURAL), "false alarms, own speech unmarked": _alarms(own, UNMARKED),
+                     "false alarms, recordings": _alarms(own, NATURAL),
+                     "false alarms, own speech unmarked": _alarms(own, UNMARKED),
                      "promised": "yes" if attack.promised else "no"})  # fmt: skip
     return rows, records
 
@@ -245,7 +247,8 @@ def cost(spoken: Sequence[tuple[Utterance, Wav, Wav]], phones, recognise, embed,
                             "cents": pitch.cents if name == MARKED else None})  # fmt: skip
     rows = [
         {"speech": name, "clips": len(spoken), "PESQ wb against unmarked": figure("pesq"), "mel, dB": figure("mel"),
-         "F0, cents": figure("cents", 1), "phone error": rate_figure(edits[name]), "similarity to the speaker": figure("similarity", 3),
+         "F0, cents": figure("cents", 1), "phone error": rate_figure(edits[name]),
+         "similarity to the speaker": figure("similarity", 3),
          **({"DNSMOS": figure("dnsmos")} if with_dnsmos else {})}
         for name, figure in by(records, "speech")
     ]  # fmt: skip
@@ -258,7 +261,9 @@ def speak(clips: Sequence[Utterance], house, every: int = 1, longest: float = 6.
         request = {"voice": house.voice_of(clip), "language": clip.language, "seed": i}
         most = round(longest * SAMPLE_RATE)
         marked = house.synthesizer.synth(clip.text, **request).samples[:most]
-        plain = None if i % every else house.synthesizer.synth(clip.text, **request, watermark=False, reason="test").samples[:most]
+        plain = (
+            None if i % every else house.synthesizer.synth(clip.text, **request, watermark=False, reason="test").samples[:most]
+        )
         yield clip, marked, plain
 
 

@@ -82,9 +82,9 @@ def train_acoustic(dump, exp, minutes, device, config, overrides, pack, max_step
     click.echo(f"train-acoustic: step {step:,} in {exp}")
 
 
-@click.command("train-watermark", epilog="Example:  python -m recipes train-watermark --mels exp/mels --exp exp/mark --minutes 30")
+@click.command("train-watermark", epilog="Example:  python -m recipes train-watermark --exp exp/mark --minutes 30")
 @training_options
-@click.option("--mels", metavar="DIR", help="Predicted mels (predict-mels) for half of every batch; recordings alone if left out.")
+@click.option("--mels", metavar="DIR", help="Predicted mels (predict-mels) for half of each batch; recordings alone if left out.")
 def train_watermark(dump, exp, minutes, device, config, overrides, pack, max_steps, mels):
     """The watermark. YAML sections: model, task, train."""
     from recipes.train import watermark

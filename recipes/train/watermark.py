@@ -2,10 +2,10 @@
 
     python -m recipes train-watermark --dump dump --mels exp/mels --exp exp/watermark --minutes 30
 
-A batch is of recordings and of mels that an acoustic model predicted (``predict-mels``). New carriers are drawn at every step, so
-that no key is learned. A marked mel goes through one thing each: the package's codec at three to eight books (its gradient passes the
-quantiser unchanged), the vocoder, noise, or a stand-in for lossy coding; and all through gain, equaliser, missing bands, a shift
-of a fraction of a frame. The loss wants the inner product of evidence and pattern to be so many standard deviations over
+A batch is of recordings and of mels that an acoustic model predicted (``predict-mels``). New carriers are drawn at every
+step, so that no key is learned. A marked mel goes through one thing each: the package's codec at three to eight books (its
+gradient passes the quantiser unchanged), the vocoder, noise, or a stand-in for lossy coding; and all through gain, equaliser,
+missing bands, a shift of a fraction of a frame. The loss wants the inner product of evidence and pattern to be so many standard deviations over
 what another key gives; below that it pulls, above it rests. Size of the mark is given (``MarkConfig.amplitude``): shaping can
 only move it to where it lasts.
 """
@@ -49,7 +49,10 @@ class MarkTraining(Task):
         from vocoder.api import Vocoder
 
         self.task, self.seed, self.model = task, seed, model
-        self.codec, self.vocoder = Codec.load().model.requires_grad_(False), Vocoder.load(projections=2).model.requires_grad_(False)
+        self.codec, self.vocoder = (
+            Codec.load().model.requires_grad_(False),
+            Vocoder.load(projections=2).model.requires_grad_(False),
+        )
         self.natural, self.predicted = Mels(Path(dump) / "train"), Mels(mels)
         self.dev = Mels(Path(dump) / "dev")
         self.noises = noise_mels(seed)
@@ -159,7 +162,7 @@ class Mels:
 
 
 def through_codec(model, mel: Tensor, n_q: int) -> Tensor:
-    """What the codec's decoder drives its vocoder with, [B, T, 100]; the gradient passes the quantiser as if it were not there."""
+    """What the codec's decoder drives its vocoder with, [B, T, 100]; the gradient passes the quantiser unchanged."""
     latent = model.encoder.of_mel(mel)
     quantized = latent + (model.quantizer.decode(model.quantizer.encode(latent.detach(), n_q)) - latent).detach()
     return model.drive(quantized, n_q)[0].clamp(min=FLOOR)

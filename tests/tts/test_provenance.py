@@ -9,8 +9,8 @@ import pytest
 
 from tts import provenance
 from tts.base.errors import UsageError
-from tts.watermark import Detection, Stretch
 from tts.payload import Payload
+from tts.watermark import Detection, Stretch
 from vocoder.audio.io import encode_audio, read_audio, read_comment, write_audio
 
 RATE = 24_000
@@ -90,7 +90,9 @@ def test_a_reason_is_needed():
         provenance.unmarked(" ")
 
 
-@pytest.mark.parametrize("comment", ["", "Recorded at home", "{", '{"schema": "other/1"}', '{"a": 1, "a": 2}', "[" * 100, "{" + " " * 70_000])
+@pytest.mark.parametrize(
+    "comment", ["", "Recorded at home", "{", '{"schema": "other/1"}', '{"a": 1, "a": 2}', "[" * 100, "{" + " " * 70_000]
+)
 def test_comments_of_others_are_no_record(comment):
     assert provenance.read(encode_audio(sound(), RATE, "wav", note=lambda audio: comment)) is None
 

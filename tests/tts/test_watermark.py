@@ -1,4 +1,4 @@
-"""The house watermark: heard in marked speech and its pieces, not elsewhere; its statistic is the normal number that it claims to be."""
+"""The house watermark: heard in marked speech and its pieces, not elsewhere; its statistic is the normal number that it says."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import torch
 from tts.api import Synthesizer
 from tts.base.errors import ModelError, UsageError
 from tts.payload import N_CARRIERS, SCHEME, decode, payload_of, signs
-from tts.watermark import PUBLIC_KEY, THRESHOLD, Mark
+from tts.watermark import PUBLIC_KEY, THRESHOLD, Mark, Span
 from vocoder.audio.frames import SAMPLE_RATE
 
 SENTENCES = [
@@ -30,6 +30,7 @@ def house():
 @pytest.fixture(scope="module")
 def spoken(house):
     """(marked, unmarked) of each sentence."""
+
     def samples(text, language, **how):
         return house.synth(text, language=language, **how).samples
 

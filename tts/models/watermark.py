@@ -38,7 +38,9 @@ class MarkConfig:
 
     def __post_init__(self):
         if self.period % 2 or self.period < 16 or not 0 < self.amplitude <= 1:
-            raise ModelError("the period is an even number of frames from 16 on, the amplitude lies in (0, 1].", code="mark.config")
+            raise ModelError(
+                "the period is an even number of frames from 16 on, the amplitude lies in (0, 1].", code="mark.config"
+            )
 
     @property
     def reach(self) -> int:
@@ -60,9 +62,7 @@ class MarkModel(nn.Module):
         self.register_buffer("waves", torch.stack([turns.cos(), -turns.sin()]), persistent=False)  # of the Fourier transform
         self.embed = FrameConv(N_MELS, config.dim, 7)
         self.norm_in = nn.LayerNorm(config.dim, eps=1e-6)
-        self.blocks = nn.ModuleList(
-            ConvNeXtBlock(config.dim, config.hidden, 1 / config.n_blocks) for _ in range(config.n_blocks)
-        )
+        self.blocks = nn.ModuleList(ConvNeXtBlock(config.dim, config.hidden, 1 / config.n_blocks) for _ in range(config.n_blocks))
         self.norm_out = nn.LayerNorm(config.dim, eps=1e-6)
         self.out = nn.Linear(config.dim, N_MELS)
         for part in (self.embed, self.blocks, self.out):
@@ -88,8 +88,8 @@ class MarkModel(nn.Module):
             white: [K, L, 100] white noise that the patterns are shaped from.
 
         Returns:
-            [B, K, L]: inner product of evidence and the pattern whose row 0 lies at frame s, divided by the standard deviation that
-            it has over all white noise. Reckoned by rates, of which only those that pass are needed.
+            [B, K, L]: inner product of evidence and the pattern whose row 0 lies at frame s, divided by the standard deviation
+            that it has over all white noise. Reckoned by rates, of which only those that pass are needed.
         """
         rates, bands = self._gains()
         some = slice(1, 1 + int(self.passed.sum()))
@@ -129,4 +129,3 @@ def fold(evidence: Tensor, period: int, first: int = 0) -> Tensor:
     after = -(before + size) % period
     padded = nn.functional.pad(evidence, (0, 0, before, after))
     return padded.unflatten(-2, (-1, period)).sum(-3)
-

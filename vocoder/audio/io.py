@@ -249,8 +249,8 @@ def write_audio(
         bitrate: kbit/s for ogg, opus (6-256) and mp3 (8-160); None takes the encoder's default.
         force: Replace an existing file.
         rf64: Keep room in the header of a WAV file, so that it may pass 4 GiB.
-        note: Gives the text of the file's comment (raw pcm has none), when the first samples are there and, for wav and flac files,
-            once more when ``samples`` and ``pcm_sha256`` are known beside ``sample_rate``.
+        note: Gives the text of the file's comment (raw pcm has none), when the first samples are there and, for wav and flac
+            files, once more when ``samples`` and ``pcm_sha256`` are known beside ``sample_rate``.
 
     Raises:
         UsageError: Format, rate and bit rate do not go together.
