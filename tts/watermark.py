@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
@@ -35,6 +35,7 @@ PRESENCE = 0.5  # share of the pattern's power that says "marked"; the rest carr
 THRESHOLD = 1e-5  # a p-value below it is a mark: false alarms a file
 WINDOW, STEP = 300, 75  # frames: 4 s every second
 SHORTEST = 1.0  # seconds with sound; in less a mark may be missed
+ALONE = 4.0  # deviations that a stretch of a marked file must have by itself
 CERTAIN = 0.99  # a payload below it is not told
 SPEEDS = [math.exp(step / 100) for step in range(-22, 23) if step]  # 0.8 to 1.25
 BATCH = 64  # windows that are searched at once
@@ -220,16 +221,20 @@ class Mark:
     def _stretches(self, evidence: np.ndarray, peaks: list[Peak]) -> list[Stretch]:
         """Where the pattern of each peak really is: the strongest first, until every peak is explained."""
         taken, found = np.zeros(len(evidence), bool), []
-        for peak in peaks:
+        windows = [peak for peak in peaks if peak.span.last - peak.span.first < len(evidence)]
+        for peak in windows or peaks:
             span = peak.span
             if taken[span.first : span.last].mean() > 0.5:
                 continue
-            mask = self._marked_frames(evidence, peak) & ~taken
-            taken |= mask
-            taken[span.first : span.last] |= len(evidence) > span.last - span.first  # a window is explained once
-            for start, end in _runs(mask):
-                read = self._payload(evidence, Peak(0.0, peak.offset, Span(start, end, span.speed, span.pitch)))
-                found.append(Stretch(frames_to_seconds(start), frames_to_seconds(end), read, span.speed, span.pitch))
+            spans = [replace(span, first=a, last=b) for a, b in _runs(self._marked_frames(evidence, peak) & ~taken)]
+            scores = self.correlate(evidence, spans, slice(1))[:, 0, peak.offset] if spans else []
+            sure = [each for each, score in zip(spans, scores, strict=True) if score > ALONE]
+            for each in sure or ([] if found else [span]):
+                taken[each.first : each.last] = True
+                read = self._payload(evidence, replace(peak, span=each))
+                ends = frames_to_seconds(each.first), frames_to_seconds(each.last)
+                found.append(Stretch(*ends, read, span.speed, span.pitch))
+            taken[span.first : span.last] = True  # a window is explained once
         return sorted(found, key=lambda stretch: stretch.start)
 
     def _payload(self, evidence: np.ndarray, peak: Peak) -> Payload | None:
@@ -241,10 +246,11 @@ class Mark:
         span, read = peak.span, self._payload(evidence, peak)
         pattern = self.pattern(read.bits) if read else self._presence()
         rows = (_rows(0, len(evidence), span.speed) - peak.offset) % self.period
-        agrees = np.einsum("tm,tm->t", evidence.astype(np.float32), (pattern @ _bands(span.pitch).T)[rows])
-        width = min(int(FRAME_RATE), len(agrees))
-        smooth = np.convolve(agrees, np.ones(width) / width, "same")
-        return _closed(smooth > 0.5 * np.median(smooth[span.first : span.last]), int(FRAME_RATE))
+        evidence = evidence.astype(np.float32)
+        around = np.ones(min(int(FRAME_RATE), len(evidence)), np.float32)
+        agrees = np.convolve(np.einsum("tm,tm->t", evidence, (pattern @ _bands(span.pitch).T)[rows]), around, "same")
+        agrees /= np.sqrt(np.convolve(np.square(evidence).sum(1), around, "same") + 1e-9)
+        return _closed(agrees > 0.5 * np.quantile(agrees[span.first : span.last], 0.75), int(FRAME_RATE))
 
     def _presence(self) -> np.ndarray:
         import torch

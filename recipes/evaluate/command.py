@@ -345,8 +345,8 @@ def watermark(context, speech, clips, every, compared, with_dnsmos, model, out, 
     spoken = track(experiments.speak(texts, house, every), "spoken", len(texts))
     rows, records = experiments.survival(spoken, recordings, mark, model_id, attacks, every)
     _write(context, "Watermark: detection after attacks", rows, records, [
-        f"Spoken sentences of up to 6 s. Detected: p < {THRESHOLD:g} for the whole file, all offsets, windows, speeds and pitches "
-        "counted. None of n clips: the rate is below 3/n with 95 % confidence."])
+        f"Spoken sentences of up to 6 s. Detected: p < {THRESHOLD:g} for the whole file, with all offsets, windows, speeds and "
+        "pitches counted. None of n clips: the rate is below 3/n with 95 % confidence."])
 
 
 def _codec(folder):

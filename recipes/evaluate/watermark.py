@@ -1,8 +1,8 @@
 """What the watermark survives, how often it is heard where it is not, and what it costs: the experiments behind its tables.
 
 Every sentence is spoken with and without the mark. Marked speech, the same speech unmarked, and recordings go through each
-attack, and the detector's own verdict counts (its p-value pays for everything that it searched). The costly attacks (codecs of this
-package, vocoder, stretching) are made on every ``every``-th clip.
+attack, and the detector's own verdict counts (its p-value pays for everything that it searched). The costly attacks (codecs
+of this package, vocoder, stretching) are made on every ``every``-th clip.
 """
 
 from __future__ import annotations

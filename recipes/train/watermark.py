@@ -5,9 +5,9 @@
 A batch is of recordings and of mels that an acoustic model predicted (``predict-mels``). New carriers are drawn at every
 step, so that no key is learned. A marked mel goes through one thing each: the package's codec at three to eight books (its
 gradient passes the quantiser unchanged), the vocoder, noise, or a stand-in for lossy coding; and all through gain, equaliser,
-missing bands, a shift of a fraction of a frame. The loss wants the inner product of evidence and pattern to be so many standard deviations over
-what another key gives; below that it pulls, above it rests. Size of the mark is given (``MarkConfig.amplitude``): shaping can
-only move it to where it lasts.
+missing bands, a shift of a fraction of a frame. The loss wants the inner product of evidence and pattern to be so many
+standard deviations over what another key gives; below that it pulls, above it rests. The size of the mark is given
+(``MarkConfig.amplitude``): shaping can only move it to where it lasts.
 """
 
 from __future__ import annotations
