@@ -306,13 +306,15 @@ def codec_probe(context, dump, codecs, n_books, n_clips, out, results):
 @_option("--speech", default="../shared/speech", metavar="DIR", help="Corpus folder with metadata.tsv.")
 @_option("--clips", type=click.IntRange(1), default=1000, metavar="N", help="Spoken sentences, and recordings.")
 @_option("--every", type=click.IntRange(1), default=5, metavar="N", help="The costly attacks on every N-th clip.")
-@_option("--compared", type=click.IntRange(1), default=60, metavar="N", help="Clips of the comparison with unmarked speech.")
+@_option("--compared", type=click.IntRange(1), default=60, metavar="N", help="Clips of the tables cost and spliced.")
+@click.option("--table", "tables", multiple=True, type=click.Choice(["attacks", "null", "spliced", "cost"]),
+              help="Only this one; may be repeated.")
 @click.option("--dnsmos", "with_dnsmos", is_flag=True, help="DNSMOS too, which takes longer.")
 @MODEL
 @with_outputs
 @click.pass_context
-def watermark(context, speech, clips, every, compared, with_dnsmos, model, out, results):
-    """Detection after attacks, false alarms, the null, splices, and what the mark costs. Four tables."""
+def watermark(context, speech, clips, every, compared, tables, with_dnsmos, model, out, results):
+    """Detection after attacks, false alarms, the null, splices, and what the mark costs: four tables."""
     from recipes.evaluate import watermark as experiments
     from recipes.evaluate.clips import samples
     from recipes.evaluate.house import House, text_phones
@@ -325,28 +327,35 @@ def watermark(context, speech, clips, every, compared, with_dnsmos, model, out, 
 
     mark, house = Mark.load(), House.load(model)
     texts, recordings = experiments.choose(speech, clips, ("ml_smc",)), experiments.choose(speech, clips)
-    spoken = list(experiments.speak(texts[:compared], house))
-    rows, records = experiments.cost(spoken, text_phones, Aligner.load().recognise, SpeakerJudge().embed, with_dnsmos)
-    _write(context, "Watermark: what it costs", rows, records, [
-        "The same text, voice and seed with and without the mark. A ratio of signal to noise says nothing here: the mark changes "
-        "the gain of bands by about a decibel, it adds no noise."], "watermark-cost")
-    pairs = [(samples(clip), marked) for clip, (_, marked, _) in zip(recordings, spoken, strict=False)]
-    rows, records = experiments.spliced(pairs, mark)
-    _write(context, "Watermark: marked speech between halves of a recording", rows, records, [], "watermark-spliced")
-    count = max(2, clips // 20)
-    sounds = {"recordings": map(samples, recordings), "own speech, unmarked": (plain for _, _, plain in spoken),
-              **experiments.artificial(count)}  # fmt: skip
-    rows, records = experiments.null(sounds, mark)
-    _write(context, "Watermark: what the detector says of sound without it", rows, records, [
-        f"The strongest deviation at any offset of a whole clip, in standard deviations. A p-value counts all {mark.period} "
-        "offsets as independent tries, which they are not quite, so that fewer than promised pass it."], "watermark-null")
-    attacks = experiments.attacks(_codec(None), Vocoder.load())
-    model_id = load_config(house.synthesizer.folder)["model_id"]
-    spoken = track(experiments.speak(texts, house, every), "spoken", len(texts))
-    rows, records = experiments.survival(spoken, recordings, mark, model_id, attacks, every)
-    _write(context, "Watermark: detection after attacks", rows, records, [
-        f"Spoken sentences of up to 6 s. Detected: p < {THRESHOLD:g} for the whole file, with all offsets, windows, speeds and "
-        "pitches counted. None of n clips: the rate is below 3/n with 95 % confidence."])
+
+    def wanted(table):
+        return not tables or table in tables
+
+    if wanted("attacks"):
+        attacks = experiments.attacks(_codec(None), Vocoder.load())
+        spoken = track(experiments.speak(texts, house, every), "spoken", len(texts))
+        model_id = load_config(house.synthesizer.folder)["model_id"]
+        rows, records = experiments.survival(spoken, recordings, mark, model_id, attacks, every)
+        _write(context, "Watermark: detection after attacks", rows, records, [
+            f"Spoken sentences of up to 6 s. Detected: p < {THRESHOLD:g} for the whole file, with all offsets, windows, speeds and "
+            "pitches counted. None of n clips: the rate is below 3/n with 95 % confidence."], "watermark-attacks")
+    compare = list(experiments.speak(texts[:compared], house)) if {"null", "spliced", "cost"} & {*tables} or not tables else []
+    if wanted("null"):
+        sounds = {"recordings": map(samples, recordings), "own speech, unmarked": (plain for _, _, plain in compare),
+                  **experiments.artificial(max(2, clips // 20))}  # fmt: skip
+        rows, records = experiments.null(sounds, mark)
+        _write(context, "Watermark: what the detector says of sound without it", rows, records, [
+            f"The strongest deviation at any offset of a whole clip, in standard deviations. A p-value counts all {mark.period} "
+            "offsets as independent tries, which they are not quite, so that fewer than promised pass it."], "watermark-null")
+    if wanted("spliced"):
+        pairs = [(samples(clip), marked) for clip, (_, marked, _) in zip(recordings, compare, strict=False)]
+        rows, records = experiments.spliced(pairs, mark)
+        _write(context, "Watermark: marked speech between halves of a recording", rows, records, [], "watermark-spliced")
+    if wanted("cost"):
+        rows, records = experiments.cost(compare, text_phones, Aligner.load().recognise, SpeakerJudge().embed, with_dnsmos)
+        _write(context, "Watermark: what it costs", rows, records, [
+            "The same text, voice and seed with and without the mark. A ratio of signal to noise says nothing here: the mark changes "
+            "the gain of bands by about a decibel, it adds no noise."], "watermark-cost")
 
 
 def _codec(folder):
