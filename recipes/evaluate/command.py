@@ -337,8 +337,8 @@ def watermark(context, speech, clips, every, compared, tables, with_dnsmos, mode
         model_id = load_config(house.synthesizer.folder)["model_id"]
         rows, records = experiments.survival(spoken, recordings, mark, model_id, attacks, every)
         _write(context, "Watermark: detection after attacks", rows, records, [
-            f"Spoken sentences of up to 6 s. Detected: p < {THRESHOLD:g} for the whole file, with all offsets, windows, speeds and "
-            "pitches counted. None of n clips: the rate is below 3/n with 95 % confidence."], "watermark-attacks")
+            f"Spoken sentences of up to 6 s. Detected: p < {THRESHOLD:g} for the whole file, with all offsets, windows, speeds "
+            "and pitches counted. None of n clips: the rate is below 3/n with 95 % confidence."], "watermark-attacks")
     compare = list(experiments.speak(texts[:compared], house)) if {"null", "spliced", "cost"} & {*tables} or not tables else []
     if wanted("null"):
         sounds = {"recordings": map(samples, recordings), "own speech, unmarked": (plain for _, _, plain in compare),
@@ -354,8 +354,8 @@ def watermark(context, speech, clips, every, compared, tables, with_dnsmos, mode
     if wanted("cost"):
         rows, records = experiments.cost(compare, text_phones, Aligner.load().recognise, SpeakerJudge().embed, with_dnsmos)
         _write(context, "Watermark: what it costs", rows, records, [
-            "The same text, voice and seed with and without the mark. A ratio of signal to noise says nothing here: the mark changes "
-            "the gain of bands by about a decibel, it adds no noise."], "watermark-cost")
+            "The same text, voice and seed with and without the mark. A ratio of signal to noise says nothing here: the mark "
+            "changes the gain of bands by about a decibel, it adds no noise."], "watermark-cost")
 
 
 def _codec(folder):
