@@ -35,7 +35,7 @@ def aligner():
 @pytest.mark.parametrize("language", SENTENCES)
 def test_every_shipped_language_is_heard_as_what_was_asked(house, aligner, language):
     import frontend
-    from recipes.evaluate.edits import edit_distance
+    from tts.alignment import edit_distance
     from tts.aligner import N_MARKS
 
     speech = house.synth(SENTENCES[language], language=language)

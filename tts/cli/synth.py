@@ -45,6 +45,9 @@ _EXAMPLES = """\
 @click.option("--bitrate", type=values.BITRATE, metavar="Nk", help="kbit/s for ogg, opus and mp3.")
 @click.option("--timings", metavar="FILE|-", help="Word and phone times as JSON.")
 @click.option("--subtitles", metavar="FILE", help="Subtitles, .srt or .vtt.")
+@click.option("--prosody-out", metavar="FILE", help="Durations, pitch, level and pauses as JSON, to be edited.")
+@click.option("--prosody-in", metavar="FILE", help="Speak with the prosody of such a file.")
+@click.option("--prosody-from", metavar="AUDIO", help="Speak with the prosody of a recording of the same text, by any voice.")
 @click.option("--consent", metavar='"WHO; HOW; WHEN"', help="Consent of the person in the recording given with --voice.")
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON document on stdout.")
 @click.option("--force", is_flag=True, help="Replace existing files.")
@@ -72,6 +75,9 @@ def command(
     bitrate,
     timings,
     subtitles,
+    prosody_out,
+    prosody_in,
+    prosody_from,
     consent,
     as_json,
     force,
@@ -89,9 +95,8 @@ def command(
     if verbose:
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s", stream=sys.stderr)
     output, format_ = _output(output, format_, as_json or timings == "-", io)
-    _check_outputs(
-        {"--output": output, "--timings": timings, "--subtitles": subtitles, "--json": "-" if as_json else None}, force
-    )
+    outputs = {"--output": output, "--timings": timings, "--subtitles": subtitles, "--prosody-out": prosody_out}
+    _check_outputs(outputs | {"--json": "-" if as_json else None}, force)
     subtitle_form = _subtitle_form(subtitles)
     spoken = given_text(text, inputs, "tts synth", _EXAMPLES)
     who = _voice(voice, consent)
@@ -99,17 +104,24 @@ def command(
     from tts.api import Controls, Synthesizer
     from tts.speech import Account
 
-    chunks = Synthesizer(model=model, threads=threads).stream(
-        spoken,
-        voice=who,
-        language=language,
-        controls=Controls(rate=rate, pitch_st=pitch, energy_db=energy, pitch_range=range_),
-        phonemes=phonemes,
-        lexicon=lexicon,
-        seed=seed,
-        steps=steps,
-        guidance=guidance,
-    )
+    synthesizer = Synthesizer(model=model, threads=threads)
+    controls = Controls(rate=rate, pitch_st=pitch, energy_db=energy, pitch_range=range_)
+    request = {
+        "voice": who,
+        "language": language,
+        "controls": controls,
+        "phonemes": phonemes,
+        "lexicon": lexicon,
+        "seed": seed,
+        "steps": steps,
+        "guidance": guidance,
+    }
+    if prosody_out or prosody_in or prosody_from:
+        _check_prosody(prosody_in, prosody_from, controls != Controls())
+        plan = _with_prosody(synthesizer.plan(spoken, **request), prosody_in, prosody_from, prosody_out, force)
+        chunks = [synthesizer.render(plan)]
+    else:
+        chunks = synthesizer.stream(spoken, **request)
     account = Account(("words", "phones", "chunks") if timings or as_json else ("words", "chunks") if subtitles else ())
     rate_hz = rate_hz or SAMPLE_RATE
     with _progress(len(spoken), quiet) as told:
@@ -128,6 +140,33 @@ def command(
         click.echo(strict_json.dumps({"output": output, **result, **consent}, indent=None))
     if not quiet:
         _report(speech, output)
+
+
+def _check_prosody(given: str | None, recording: str | None, moved: bool) -> None:
+    """One source of prosody, and no flag that it would silence."""
+    source = "--prosody-in" if given else "--prosody-from"
+    if given and recording:
+        fault, fix = "both --prosody-in and --prosody-from are given.", "Give one of them."
+    elif (given or recording) and moved:
+        fault, fix = f"--rate, --pitch, --range and --energy do not go with {source}.", "Leave them out; edit the file instead."
+    else:
+        return
+    raise UsageError(fault, where=source, code="usage.prosody", fix=fix)
+
+
+def _with_prosody(plan, given: str | None, recording: str | None, kept: str | None, force: bool):
+    """The plan with the prosody of a file or a recording; written to ``kept``."""
+    from tts import prosody
+
+    if given:
+        plan = prosody.load(plan, given)
+    elif recording:
+        plan, warnings = prosody.copy_prosody(plan, recording)
+        for warning in warnings:
+            click.echo(f"warning: {recording}: {warning}", err=True)
+    if kept:
+        files.atomic_write(kept, prosody.dumps(plan), force)
+    return plan
 
 
 def _may_pass_4_gib(n_chars: int, rate: float, rate_hz: int) -> bool:
