@@ -156,6 +156,44 @@ class Synthesizer:
         manner = _Manner(plan.voice, tensors, controls, plan.seed, plan.steps, plan.guidance)
         return join(self._spoken(plan.analysis, zip(plan.clauses, plan.prosody, strict=True), manner))
 
+    def edit(self, audio, text: str, **changes):
+        """A recording with other words, where it is edited, and the same samples everywhere else.
+
+        Args:
+            audio: Path, bytes, or (samples, rate) of one person's speech, one channel, up to 2 minutes.
+            text: What is said in it.
+            replace: Pairs (words, new words); the words stand once in the text, else give their neighbours too.
+            insert_after: Pairs (words, new words).
+            delete: Words.
+            to: The whole new text, instead of the three above.
+            language, lexicon: As for :meth:`synth`.
+            consent: Of the person who speaks: who agreed, how and when. Required.
+            candidates: Prosodies that are drawn; the best is kept.
+            seed: Of the draw and of the noise.
+
+        Returns:
+            tts.edit.Edited: samples in the recording's own rate and format, edited stretches, joins.
+
+        Raises:
+            NotPermittedError: No consent is given.
+            DataError: The words are not in the text, the recording has several channels, is too long, or no speech.
+        """
+        from tts.edit import edit_recording
+        from tts.edit.region import Speaker
+
+        self._load()
+
+        def speaker_of(voice: Voice) -> Speaker:
+            tensors = self._voice_tensors(voice)
+            manner = _Manner(voice, tensors, Controls(), 0, None, None)
+
+            def infer(phones, plan, noise):
+                return (x.numpy() for x in self._acoustic.infer(phones, tensors, plan, steps=None, guidance=None, noise=noise))
+
+            return Speaker(lambda phones: self._prosody(phones, manner), infer, self._vocoder.decode)
+
+        return edit_recording(speaker_of, audio, text, **changes)
+
     def _begin(
         self,
         text: str,

@@ -302,6 +302,32 @@ def codec_probe(context, dump, codecs, n_books, n_clips, out, results):
         "error over voiced frames."])
 
 
+@evaluate.command()
+@table_options("test")
+@click.option("--candidates", type=click.IntRange(1, 256), default=16, show_default=True, metavar="N", help="Prosodies drawn.")
+@MODEL
+@click.pass_context
+def editing(context, speech, split, per_corpus, corpora, candidates, model, out, results):
+    """Automatic word replacements in recordings: phone errors, similarity, joins, samples outside."""
+    from recipes.evaluate import editing as experiment
+    from recipes.evaluate.clips import select, unseen_speakers
+    from recipes.evaluate.house import CONSENT
+    from recipes.evaluate.similarity import SpeakerJudge
+    from tts.api import Synthesizer
+    from tts.voice import Voice
+
+    synthesizer = Synthesizer(model=model)
+    clips = select(unseen_speakers(speech, split), per_corpus, corpora or ["en_testclean"])
+    rows, records = experiment.editing(
+        clips,
+        lambda item: synthesizer.edit(item.clip.wav, item.clip.text, replace=[(item.old, item.new)], language=item.clip.language,
+                                      consent=CONSENT, candidates=candidates),
+        experiment.frame_recogniser(), SpeakerJudge().embed,
+        lambda clip, text: synthesizer.synth(text, language=clip.language,
+                                             voice=Voice.from_audio([clip.wav], consent=CONSENT)).samples)
+    _write(context, "Editing: a word replaced in recordings of unseen speakers", rows, records, experiment.NOTES)
+
+
 def _codec(folder):
     from codec import Codec
 
