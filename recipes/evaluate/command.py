@@ -303,29 +303,33 @@ def codec_probe(context, dump, codecs, n_books, n_clips, out, results):
 
 
 @evaluate.command()
-@table_options("test")
-@click.option("--candidates", type=click.IntRange(1, 256), default=16, show_default=True, metavar="N", help="Prosodies drawn.")
+@_option("--speech", default="../shared/speech", metavar="DIR", help="Corpus folder with metadata.tsv.")
+@_option("--split", type=click.Choice(["dev", "test"]), default="test", help="Clips to judge.")
+@_option("--corpus", default="en_testclean", metavar="NAME", help="Of this corpus.")
+@_option("--edits", type=click.IntRange(1), default=20, metavar="N", help="Edits, one a clip, speakers in turn.")
+@_option("--candidates", type=click.IntRange(1, 256), default=16, metavar="N", help="Prosodies that are drawn.")
+@with_outputs
 @MODEL
 @click.pass_context
-def editing(context, speech, split, per_corpus, corpora, candidates, model, out, results):
+def editing(context, speech, split, corpus, edits, candidates, model, out, results):
     """Automatic word replacements in recordings: phone errors, similarity, joins, samples outside."""
     from recipes.evaluate import editing as experiment
-    from recipes.evaluate.clips import select, unseen_speakers
+    from recipes.evaluate.clips import read_clips, select
     from recipes.evaluate.house import CONSENT
     from recipes.evaluate.similarity import SpeakerJudge
     from tts.api import Synthesizer
     from tts.voice import Voice
 
     synthesizer = Synthesizer(model=model)
-    clips = select(unseen_speakers(speech, split), per_corpus, corpora or ["en_testclean"])
+    clips = select(read_clips(speech, split), 3 * edits, [corpus])  # not every clip has a word that serves
     rows, records = experiment.editing(
         clips,
         lambda item: synthesizer.edit(item.clip.wav, item.clip.text, replace=[(item.old, item.new)], language=item.clip.language,
                                       consent=CONSENT, candidates=candidates),
         experiment.frame_recogniser(), SpeakerJudge().embed,
         lambda clip, text: synthesizer.synth(text, language=clip.language,
-                                             voice=Voice.from_audio([clip.wav], consent=CONSENT)).samples)
-    _write(context, "Editing: a word replaced in recordings of unseen speakers", rows, records, experiment.NOTES)
+                                             voice=Voice.from_audio([clip.wav], consent=CONSENT)).samples, edits)
+    _write(context, "Editing: a word replaced in held-out recordings", rows, records, experiment.NOTES)
 
 
 def _codec(folder):

@@ -25,6 +25,8 @@ from vocoder.audio.frames import FRAME_RATE, SAMPLE_RATE
 
 SHORTEST_WORD = 5  # letters: function words are shorter
 LEAST_SECONDS, MOST_SECONDS = 0.25, 1.0  # of a word: the speaker judge needs the first
+JOINT = ("jump", "step", "spectral step")
+SPECTRAL = 4  # frames (53 ms) on either side of a join that its spectra are taken from
 AROUND = 0.040  # s on either side of a join that its level is taken from
 
 NOTES = (
@@ -33,7 +35,8 @@ NOTES = (
     "Similarity: cosine of Resemblyzer embeddings of the one word and of all else in the recording. Spoken anew: the new text in "
     "a voice cloned from the same clip.",
     "Jump: the largest step from sample to sample within a join (16 ms), over the largest within 40 ms beside it; natural: at the "
-    "same places of the unedited recording. Step over level: the same step over the RMS within 40 ms; the goal is at most 3.",
+    "same places of the unedited recording; the goal is at most 3. Step over level: the same step over the RMS within 40 ms. Spectral "
+    "step: mean difference of log-mel bands below 4 kHz between the 53 ms before and after.",
 )
 
 
@@ -47,11 +50,13 @@ class Replacement:
     new: str
 
 
-def choose(clips: Sequence[Utterance], aligned: Callable[[Utterance], Aligned]) -> list[Replacement]:
-    """A word of each clip and one of another clip's text, the same on every machine; clips without such a word are left out."""
+def choose(clips: Sequence[Utterance], aligned: Callable[[Utterance], Aligned], most: int) -> list[Replacement]:
+    """A word of each clip and one of another clip's text, the same on every machine; the first ``most`` clips that have such."""
     texts = {clip.id: clip.text.split() for clip in clips}
     found = []
     for clip in clips:
+        if len(found) == most:
+            break
         words = aligned(clip).speech(len(samples(clip))).words
         labels = [_bare(word.label) for word in words]
         usable = [n for n in range(1, len(words) - 1) if len(labels[n]) >= SHORTEST_WORD and labels.count(labels[n]) == 1
@@ -67,7 +72,7 @@ def choose(clips: Sequence[Utterance], aligned: Callable[[Utterance], Aligned]) 
 
 
 def editing(clips: Sequence[Utterance], edit: Callable[[Replacement], object], hear: Callable[[np.ndarray], Sequence[int]],
-            embed: Callable[[np.ndarray], np.ndarray], speak: Callable[[Utterance, str], np.ndarray]):  # fmt: skip
+            embed: Callable[[np.ndarray], np.ndarray], speak: Callable[[Utterance, str], np.ndarray], most: int = 20):  # fmt: skip
     """Replace a word in each clip and judge the place before and after.
 
     Args:
@@ -75,10 +80,16 @@ def editing(clips: Sequence[Utterance], edit: Callable[[Replacement], object], h
         hear: [S] at 24 kHz -> the recogniser's class of every frame (0 = none).
         embed: [S] at 16 kHz -> unit vector of the speaker.
         speak: (clip, text) -> the text in the voice of the clip, [S] at 24 kHz: what the models give without an edit.
+        most: Edits, one a clip.
     """
-    made = {clip.id: align_text(samples(clip), clip.text, clip.language) for clip in clips}
+    made = {}
+
+    def aligned(clip):
+        made[clip.id] = align_text(samples(clip), clip.text, clip.language)
+        return made[clip.id]
+
     records, counts = [], {}
-    for item in track(choose(clips, lambda clip: made[clip.id]), "editing"):
+    for item in track(choose(clips, aligned, most), "editing"):
         started = time.perf_counter()
         edited = edit(item)
         taken = time.perf_counter() - started
@@ -115,7 +126,8 @@ def editing(clips: Sequence[Utterance], edit: Callable[[Replacement], object], h
             ("edited", edited.audio.wav, edited.sample_rate, [join["at"] for join in change.joins]),
         ):
             wav, rate = wav if rate is None else (wav, rate)
-            record[f"{name}, jump"], record[f"{name}, step"] = (max(x) for x in zip(*(jumps(wav, t, rate) for t in at), strict=True))
+            found = np.array([joint(wav, t, rate) for t in at])
+            record |= {f"{name}, {key}": float(value) for key, value in zip(JOINT, found.max(0), strict=True)}
         record["same"] = same_share(edited, edited_source(item)[0])
         records.append(record)
     if not records:
@@ -129,7 +141,8 @@ def _rows(records: list[dict], counts: dict[tuple[str, str], list[Edits]]) -> li
         joins = {} if name == "sentence spoken anew" else {
             "jump, mean": mean_figure([r[f"{name}, jump"] for r in records]),
             "jump, largest": max(r[f"{name}, jump"] for r in records),
-            "step over level, largest": max(r[f"{name}, step"] for r in records)}  # fmt: skip
+            "step over level, largest": max(r[f"{name}, step"] for r in records),
+            "spectral step dB": mean_figure([r[f"{name}, spectral step"] for r in records], 1)}  # fmt: skip
         same = {"outside identical": mean_figure([r["same"] for r in records], 1, True).value} if name == "edited" else {}
         rows.append({
             "recording": name, "edits": len(records), "phone error, word": rate_figure(counts[name, "word"]),
@@ -177,14 +190,23 @@ def similarity(wav, word, rest, cut, embed) -> float | None:
     return float(one @ other)
 
 
-def jumps(wav: np.ndarray, at: float, rate: int) -> tuple[float, float]:
-    """A join's largest step from sample to sample, over the largest beside it and over the level (RMS) around it."""
-    from tts.edit.splice import FADE, jump
+def joint(wav: np.ndarray, at: float, rate: int) -> tuple[float, float, float]:
+    """What a join is judged by, in the order of JOINT.
 
-    place, half, around = round(at * rate), round(FADE / 2 * rate), round(AROUND * rate)
+    Its largest step from sample to sample over the largest beside it; that step over the level (RMS) around it; and the mean
+    difference of log-mel bands below 4 kHz between the 50 ms before and the 50 ms after, in dB.
+    """
+    from tts.edit.splice import half_fade, jump
+    from tts.models.variance import ENERGY_BANDS
+    from vocoder.audio.mel import log_mel
+
+    place, half, around = round(at * rate), half_fade(rate), round(AROUND * rate)
     step = np.abs(np.diff(wav[max(0, place - half) : place + half + 1])).max(initial=0.0)
     level = np.sqrt(np.mean(np.square(wav[max(0, place - around) : place + around])) + 1e-12)
-    return jump(wav, place, rate), float(step / level)
+    mel, frame = log_mel(resampled(wav, rate))[:, :ENERGY_BANDS], round(at * FRAME_RATE)
+    before, after = mel[max(0, frame - SPECTRAL) : frame], mel[frame : frame + SPECTRAL]
+    difference = np.abs(before.mean(0) - after.mean(0)).mean() * 20 / np.log(10)
+    return jump(wav, place, rate), float(step / level), float(difference)
 
 
 def same_share(edited, source: np.ndarray) -> float:

@@ -23,6 +23,8 @@ from tts.base.errors import FileError, InternalError, ResourceError, TtsError, U
 COMMANDS = {
     "synth": "Speak text into a file or a pipe.",
     "clone": "Make a voice file of recordings of a person.",
+    "edit": "Change words in a recording.",
+    "align": "Tell when each word of a recording is said.",
     "codec": "Encode speech to tokens and back.",
     "text": "Show how a text will be read: words, phones, spans.",
     "voices": "List the voices.",

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tts.base.errors import DataError
+from tts.base.errors import DataError, NotPermittedError
 from tts.edit.native import Native
 from tts.edit.region import Recording, Speaker, draw_region
-from tts.edit.splice import INSIDE, REACH, Join, find_join, insert, jump
+from tts.edit.splice import INSIDE, REACH, Join, crossfade, find_join, half_fade, insert, jump
 from tts.edit.text import changed_text, rewrite
 from vocoder.audio.frames import HOP_LENGTH, SAMPLE_RATE
 
@@ -120,6 +120,11 @@ def edit_recording(
     from tts.voice import Voice
     from vocoder.audio.io import resample
 
+    if not consent or (isinstance(consent, str) and not consent.strip()):
+        raise NotPermittedError(
+            "editing a recording needs the consent of the person who speaks.", where="consent", code="consent.missing",
+            fix='Say who agreed, how and when: --consent "myself; own recording; 3 May 2026".',
+        )  # fmt: skip
     check_range("candidates", candidates, 1, 256, int)
     new_text = changed_text(text, replace, insert_after, delete, to)
     if isinstance(lexicon, str):
@@ -130,7 +135,8 @@ def edit_recording(
     wav, rate = native.wav, native.sample_rate
     at_24k = resample(wav.astype(np.float32), rate, SAMPLE_RATE)
     aligned = align_clauses(at_24k, read.clauses)
-    target, _ = joined(frontend.analyze(new_text, read.language, lexicon=lexicon).clauses)
+    wanted = frontend.analyze(new_text, read.language, lexicon=lexicon)
+    target, _ = joined(wanted.clauses)
     change = rewrite(aligned.phones, target, NEAREST, aligned.durations)
     recording, speaker = Recording.of(at_24k, aligned), speaker_of(voice)
 
@@ -139,30 +145,28 @@ def edit_recording(
         borders = [round(int(aligned.ends[phone]) * HOP_LENGTH * rate / SAMPLE_RATE) for phone in region.old]
         score, scores = None, ()
         if region.new[0] == region.new[1]:
-            end, middle, start, left, right = _deleted(wav, borders, rate)
+            splice = _deleted(wav, borders, rate)
         else:
             drawn = draw_region(speaker, recording, change, i, candidates, seed)
             score, scores = drawn.score, drawn.scores
-            end, middle, start, left, right = _said_anew(wav, resample(drawn.wav, SAMPLE_RATE, rate), drawn, borders, rate)
-        if end < at:
+            splice = _said_anew(wav, resample(drawn.wav, SAMPLE_RATE, rate), drawn.span, borders, rate)
+        if splice.end < at:
             raise DataError("two edits are too near to each other.", where="edit", code="edit.overlap", fix="Make them one.")
-        kept.append((size, at, end - at))
-        pieces += [native.samples[at:end], native.like(middle)]
-        size += end - at
-        half = (left.one if left else end) - end
-        new = (size + half, size + len(middle) - half) if right or not left else (size + half, size + half)
-        edits.append((region, (left.one if left else end, right.one if right else start), new, left, right, score, scores))
-        size, at = size + len(middle), start
+        kept.append((size, at, splice.end - at))
+        pieces += [native.samples[at : splice.end], native.like(splice.middle)]
+        size += splice.end - at
+        edits.append((region, splice, size, score, scores))
+        size, at = size + len(splice.middle), splice.start
     kept.append((size, at, len(wav) - at))
     result = native.with_samples(np.concatenate([*pieces, native.samples[at:]]))
-    warnings = list(aligned.warnings)
+    warnings = [*aligned.warnings, *(f"not spoken: {n.detail or n.reason}" for n in wanted.notes if n.kind == "dropped")]
     if native.lossy:
         warnings.append(f"{native.lossy} holds no samples: those kept are its decoding, at 16 bits.")
     return Edited(
         audio=result,
         text=new_text,
         language=read.language,
-        edits=tuple(_told(result, rate, *edit) for edit in edits),
+        edits=tuple(_told(result, *edit) for edit in edits),
         kept=tuple(kept),
         consent=voice.consent,
         source_sha256=voice.source_sha256,
@@ -171,32 +175,47 @@ def edit_recording(
     )
 
 
-def _said_anew(wav: np.ndarray, new: np.ndarray, drawn, borders: list[int], rate: int):
-    """(end of kept, middle, start of kept, left join, right join) of a region with new sound."""
-    scale = rate / SAMPLE_RATE
+@dataclass(frozen=True, eq=False)
+class _Splice:
+    """``recording[:end] + middle + recording[start:]``; samples."""
+
+    end: int
+    middle: np.ndarray
+    start: int
+    old: tuple[int, int]  # in the recording, between the middles of the joins
+    joins: tuple[tuple[int, Join], ...]  # place in ``middle``
+
+
+def _said_anew(wav: np.ndarray, new: np.ndarray, span: tuple[int, int], borders: list[int], rate: int) -> _Splice:
+    """New sound in the place of what lies between two borders; ``span``: of the new phones in it, at 24 kHz."""
     new = new.astype(np.float64)
-    a, b = (round(sample * scale) for sample in drawn.span)
+    a, b = (round(sample * rate / SAMPLE_RATE) for sample in span)
     left = find_join(wav, new, borders[0], a - borders[0], rate, REACH, INSIDE)
     right = find_join(wav, new, borders[1], b - borders[1], rate, INSIDE, REACH)
-    return *insert(wav, new, left, right, (a, b), rate), left, right
+    end, middle, start = insert(wav, new, left, right, (a, b), rate)
+    half = half_fade(rate)
+    joins = [(place, join) for place, join in ((half, left), (len(middle) - half, right)) if join]
+    return _Splice(end, middle, start, (left.one if left else end, right.one if right else start), tuple(joins))
 
 
-def _deleted(wav: np.ndarray, borders: list[int], rate: int):
-    """As ``_said_anew``, of a region that is left out: the recording goes over to its own later part."""
-    from tts.edit.splice import FADE, crossfade
-
+def _deleted(wav: np.ndarray, borders: list[int], rate: int) -> _Splice:
+    """Nothing in the place of what lies between two borders: the recording goes over to its own later part."""
     a, b = borders
     join = find_join(wav, wav, a, b - a, rate, REACH, REACH)
     if join is None:  # at an end of the recording
-        return a, np.zeros(0), b, None, None
-    half = round(FADE / 2 * rate)
+        return _Splice(a, np.zeros(0), b, (a, b), ())
+    half = half_fade(rate)
     middle = crossfade(wav[join.one - half : join.one + half], wav[join.other - half : join.other + half], join.correlation)
-    return join.one - half, middle, join.other + half, join, None
+    return _Splice(join.one - half, middle, join.other + half, (join.one, join.other), ((half, join),))
 
 
-def _told(result: Native, rate: int, region, old, new, left: Join | None, right: Join | None, score, scores) -> Edit:
-    wav = result.wav
-    joins = [{"at": at / rate, "correlation": join.correlation, "jump": jump(wav, at, rate)}
-             for at, join in zip(new, (left, right), strict=True) if join]  # fmt: skip
-    return Edit(region.old_text, region.new_text, tuple(t / rate for t in old), tuple(t / rate for t in new), tuple(joins),
-                score, tuple(scores))  # fmt: skip
+def _told(result: Native, region, splice: _Splice, at: int, score, scores) -> Edit:
+    """``at``: where the middle begins in the result."""
+    rate, wav = result.sample_rate, result.wav
+    joins = [{"at": (at + place) / rate, "correlation": join.correlation, "jump": jump(wav, at + place, rate)}
+             for place, join in splice.joins]  # fmt: skip
+    half, places = half_fade(rate), [place for place, _ in splice.joins]
+    first = half if half in places else 0
+    last = places[-1] if places and places[-1] >= len(splice.middle) - half else len(splice.middle)
+    return Edit(region.old_text, region.new_text, tuple(t / rate for t in splice.old),
+                ((at + first) / rate, (at + last) / rate), tuple(joins), score, tuple(scores))  # fmt: skip

@@ -45,19 +45,19 @@ class Native:
             )  # fmt: skip
         wav = read_audio(source, info.sample_rate)  # every check of a file that is not trusted
         if isinstance(source, tuple):
-            return cls(np.asarray(source[0]).reshape(-1), info.sample_rate, "FLOAT")
+            samples = np.asarray(source[0]).reshape(-1)
+            wide = samples.dtype == np.float64
+            return cls(samples if wide else samples.astype(np.float32), info.sample_rate, "DOUBLE" if wide else "FLOAT")
         with opened(source) as (file, _, where):
             file.seek(0)
-            soundfile = import_soundfile()
-            known = info.subtype in _BITS or info.subtype in _FLOATS
-            kind = _FLOATS.get(info.subtype, "int32" if known else "int16")
-            with soundfile.SoundFile(file) as sound:
-                samples = sound.read(dtype=kind)
-                subtype = sound.subtype if known else "PCM_16"
+            with import_soundfile().SoundFile(file) as sound:
+                subtype, lossy = sound.subtype, "" if sound.subtype in (*_BITS, *_FLOATS) else sound.format
+                samples = sound.read(dtype="int16" if lossy else _FLOATS.get(subtype, "int32"))
         if len(samples) != len(wav):
             raise DataError(f"{len(samples)} or {len(wav)} samples, by two readers.", where=where, code="audio.damaged")
-        samples = samples.astype(np.int32) << 16 if kind == "int16" else samples
-        return cls(samples, info.sample_rate, subtype, "" if known else info.format)
+        if lossy:
+            samples, subtype = samples.astype(np.int32) << 16, "PCM_16"
+        return cls(samples, info.sample_rate, subtype, lossy)
 
     @property
     def wav(self) -> np.ndarray:
@@ -80,8 +80,8 @@ class Native:
         ending = Path(path).suffix.lower().lstrip(".")
         if self._subtype_in(ending) is None:
             raise UsageError(
-                f"{ending or 'a file without ending'!s} cannot hold {self.subtype} samples as they are.", where=str(path),
-                code="edit.format", fix="Write .wav" + ("." if ending in _HOLDS else ", or .flac for up to 24 bits."),
+                f"{f'.{ending}' if ending else 'a file without an ending'} cannot hold {self.subtype} samples as they are.",
+                where=str(path), code="edit.format", fix="Write .wav, or .flac for up to 24 bits.",
             )  # fmt: skip
         check_writable(path, force)
 

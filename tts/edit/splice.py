@@ -26,8 +26,10 @@ class Join:
     other: int
     correlation: float  # of both over the crossfade
 
-    def moved(self, one: int, other: int) -> Join:
-        return Join(self.one + one, self.other + other, self.correlation)
+
+def half_fade(rate: int) -> int:
+    """Samples of a crossfade before, and after, its middle."""
+    return round(FADE / 2 * rate)
 
 
 def find_join(first: np.ndarray, second: np.ndarray, border: int, offset: int, rate: int, back: float, ahead: float) -> Join | None:
@@ -43,7 +45,7 @@ def find_join(first: np.ndarray, second: np.ndarray, border: int, offset: int, r
     Returns:
         None when there is no room for a crossfade: the border lies at an end of a sound.
     """
-    half, lag = round(FADE / 2 * rate), round(LAG * rate)
+    half, lag = half_fade(rate), round(LAG * rate)
     low, high = max(half, lag + half - offset), min(len(first) - half, len(second) - lag - half - offset)
     places = np.arange(border - round(back * rate), border + round(ahead * rate) + 1, max(1, round(STEP * rate)))
     places = places[(places >= low) & (places <= high)]
@@ -111,7 +113,7 @@ def insert(old: np.ndarray, new: np.ndarray, left: Join | None, right: Join | No
     Returns:
         (end of what is kept before, middle [S], start of what is kept after): ``old[:end] + middle + old[start:]``.
     """
-    half = round(FADE / 2 * rate)
+    half = half_fade(rate)
     begin, end = left.other - half if left else cut[0], right.other + half if right else cut[1]
     piece = levelled(
         new[begin:end], gain_at(old, new, left, rate) if left else 1.0, gain_at(old, new, right, rate) if right else 1.0, rate
@@ -133,7 +135,7 @@ def jump(wav: np.ndarray, at: int, rate: int) -> float:
 
     A click is a step that the sound around it does not have; speech itself, in phase and at one level, gives about 1.
     """
-    half, around = round(FADE / 2 * rate), round(0.040 * rate)
+    half, around = half_fade(rate), round(0.040 * rate)
     steps = np.abs(np.diff(wav[max(0, at - around) : at + around + 1]))
     middle = at - max(0, at - around)
     inside = steps[max(0, middle - half) : middle + half]

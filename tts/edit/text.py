@@ -72,7 +72,7 @@ def changed_text(text: str, replaced: Sequence = (), inserted: Sequence = (), de
         if start == end:  # an insertion
             new = new.strip() if _is_han(text[start - 1]) else f" {new.strip()}"
         elif not new.strip():
-            before, new = before.rstrip(), " " if before.strip() and after[:1].isalnum() else ""
+            before, after, new = before.rstrip(), after if before.strip() else after.lstrip(), ""
         text = before + new + after
     return text
 
