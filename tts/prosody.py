@@ -287,7 +287,8 @@ def _compare(expected, found, where: str, at: str) -> None:
         for n, (one, other) in enumerate(zip(expected, found, strict=False), 1):
             _compare(one, other, where, f"{at}, phone {n}" if name == "phone" else f"clause {n}")
         if len(expected) != len(found):
-            raise DataError(f"has {len(found)} {name}s, this text has {len(expected)}.", where=where, pos=at, code="prosody.count")
+            count = f"has {len(found)} {name}s, this text has {len(expected)}."
+            raise DataError(count, where=where, pos=at, code="prosody.count")
     elif type(expected) is not type(found) or expected != found:
         raise DataError(
             f"is {found!r:.60} in the file; this text, read here, has {expected!r:.60}.", where=where, pos=at,
@@ -298,7 +299,5 @@ def _compare(expected, found, where: str, at: str) -> None:
 def _number(row: dict, key: str, low: float, high: float, where: str, at: str) -> float:
     value = row[key]
     if isinstance(value, bool) or not isinstance(value, Real) or not low <= value <= high:
-        raise DataError(
-            f"{key} is {value!r:.40}; it goes from {low:g} to {high:g}.", where=where, pos=at, code="prosody.value"
-        )
+        raise DataError(f"{key} is {value!r:.40}; it goes from {low:g} to {high:g}.", where=where, pos=at, code="prosody.value")
     return float(value)

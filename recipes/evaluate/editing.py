@@ -31,12 +31,12 @@ AROUND = 0.040  # s on either side of a join that its level is taken from
 
 NOTES = (
     "One word of each clip, five letters or more, is replaced by one of about its length from another clip's text. Phones by the "
-    "project's own aligner-recogniser, run over the whole recording; times of the words by the aligner in the unedited recording. "
+    "project's own aligner-recogniser, run over the whole recording; times of words by the aligner in the unedited recording. "
     "Similarity: cosine of Resemblyzer embeddings of the one word and of all else in the recording. Spoken anew: the new text in "
     "a voice cloned from the same clip.",
-    "Jump: the largest step from sample to sample within a join (16 ms), over the largest within 40 ms beside it; natural: at the "
-    "same places of the unedited recording; the goal is at most 3. Step over level: the same step over the RMS within 40 ms. Spectral "
-    "step: mean difference of log-mel bands below 4 kHz between the 53 ms before and after.",
+    "Jump: the largest step from sample to sample within a join (16 ms), over the largest within 40 ms beside it; natural: at "
+    "the same places of the unedited recording; the goal is at most 3. Step over level: the same step over the RMS within 40 ms. "
+    "Spectral step: mean difference of log-mel bands below 4 kHz between the 53 ms before and after.",
 )
 
 
@@ -71,8 +71,14 @@ def choose(clips: Sequence[Utterance], aligned: Callable[[Utterance], Aligned], 
     return found
 
 
-def editing(clips: Sequence[Utterance], edit: Callable[[Replacement], object], hear: Callable[[np.ndarray], Sequence[int]],
-            embed: Callable[[np.ndarray], np.ndarray], speak: Callable[[Utterance, str], np.ndarray], most: int = 20):  # fmt: skip
+def editing(
+    clips: Sequence[Utterance],
+    edit: Callable[[Replacement], object],
+    hear: Callable[[np.ndarray], Sequence[int]],
+    embed: Callable[[np.ndarray], np.ndarray],
+    speak: Callable[[Utterance, str], np.ndarray],
+    most: int = 20,
+) -> tuple[list[dict], list[dict]]:
     """Replace a word in each clip and judge the place before and after.
 
     Args:
@@ -82,9 +88,9 @@ def editing(clips: Sequence[Utterance], edit: Callable[[Replacement], object], h
         speak: (clip, text) -> the text in the voice of the clip, [S] at 24 kHz: what the models give without an edit.
         most: Edits, one a clip.
     """
-    made = {}
+    made: dict[str, Aligned] = {}
 
-    def aligned(clip):
+    def aligned(clip: Utterance) -> Aligned:
         made[clip.id] = align_text(samples(clip), clip.text, clip.language)
         return made[clip.id]
 
@@ -92,47 +98,45 @@ def editing(clips: Sequence[Utterance], edit: Callable[[Replacement], object], h
     for item in track(choose(clips, aligned, most), "editing"):
         started = time.perf_counter()
         edited = edit(item)
-        taken = time.perf_counter() - started
-        old_wav, new_wav = samples(item.clip), resampled(edited.samples, edited.sample_rate)
-        words = made[item.clip.id].speech(len(old_wav)).words
-        change = edited.edits[0]
-        places = moved(words, item.number, change)
-        target = align_words(edited.text, item.clip.language)
-        source = align_words(item.clip.text, item.clip.language)
-        record = {"clip": item.clip.id, "text": edited.text, "old": item.old, "new": item.new, "seconds": taken}
-        whole = speak(item.clip, edited.text)
-        cloned = align_text(whole, edited.text, item.clip.language).speech(len(whole)).words
-        n = item.number
-        versions = {
-            "natural": (old_wav, source, [(w.start, w.end) for w in words[n - 1 : n + 2]]),
-            "edited": (new_wav, target, places),
-            "sentence spoken anew": (whole, target, [(w.start, w.end) for w in cloned[n - 1 : n + 2]]),
-        }
-        for name, (wav, phones, (before, word, after)) in versions.items():
+        record = {"clip": item.clip.id, "text": edited.text, "old": item.old, "new": item.new,
+                  "seconds": time.perf_counter() - started}  # fmt: skip
+        for name, (wav, phones, places, rest) in _versions(item, edited, made[item.clip.id], speak).items():
             heard = np.asarray(hear(wav))
-            for what, first, last, expected in (
-                ("word", *word, phones[n]),
-                ("three words", before[0], after[1], sum(phones[n - 1 : n + 2], [])),
-            ):
-                edits = count_edits(spoken(expected), collapsed(heard[round(first * FRAME_RATE) : round(last * FRAME_RATE)]))
-                counts.setdefault((name, what), []).append(edits)
-                record[f"{name}, {what}"] = edits.rate
-            rest = old_wav if name == "sentence spoken anew" else wav
-            span = words[n].start, words[n].end
-            cut = span if name == "sentence spoken anew" else word
-            record[f"{name}, similarity"] = similarity(wav, word, rest, cut, embed)
-        for name, wav, rate, at in (
-            ("natural", edited_source(item), None, change.old),
-            ("edited", edited.audio.wav, edited.sample_rate, [join["at"] for join in change.joins]),
-        ):
-            wav, rate = wav if rate is None else (wav, rate)
-            found = np.array([joint(wav, t, rate) for t in at])
+            for what, first, last in (("word", 1, 1), ("three words", 0, 2)):
+                expected = [phone for word in phones[item.number - 1 : item.number + 2][first : last + 1] for phone in word]
+                frames = slice(round(places[first][0] * FRAME_RATE), round(places[last][1] * FRAME_RATE))
+                counts.setdefault((name, what), []).append(count_edits(spoken(expected), collapsed(heard[frames])))
+                record[f"{name}, {what}"] = counts[name, what][-1].rate
+            record[f"{name}, similarity"] = similarity(wav, places[1], *rest, embed)
+        source, rate = edited_source(item)
+        change = edited.edits[0]
+        for name, wav, places in (("natural", source, change.old), ("edited", edited.audio.wav, [j["at"] for j in change.joins])):
+            found = np.array([joint(wav, at, rate) for at in places])
             record |= {f"{name}, {key}": float(value) for key, value in zip(JOINT, found.max(0), strict=True)}
-        record["same"] = same_share(edited, edited_source(item)[0])
-        records.append(record)
+        records.append(record | {"same": same_share(edited, source)})
     if not records:
         raise DataError("no clip has a word to replace.", code="evaluate.no_clips", fix="Take more clips.")
     return _rows(records, counts), records
+
+
+def _versions(item: Replacement, edited, aligned: Aligned, speak) -> dict[str, tuple]:
+    """What is judged: samples at 24 kHz, phones by word, places of the three words, (all, and the part that is not the rest)."""
+    n, language = item.number, item.clip.language
+    old_wav, new_wav = samples(item.clip), resampled(edited.samples, edited.sample_rate)
+    words = aligned.speech(len(old_wav)).words
+    old_phones, new_phones = align_words(item.clip.text, language), align_words(edited.text, language)
+    whole = speak(item.clip, edited.text)
+    cloned = align_text(whole, edited.text, language).speech(len(whole)).words
+    old, new, own = (_places(words, n), moved(words, n, edited.edits[0]), _places(cloned, n))
+    return {
+        "natural": (old_wav, old_phones, old, (old_wav, old[1])),
+        "edited": (new_wav, new_phones, new, (new_wav, new[1])),
+        "sentence spoken anew": (whole, new_phones, own, (old_wav, old[1])),
+    }
+
+
+def _places(words, n: int) -> list[tuple[float, float]]:
+    return [(word.start, word.end) for word in words[n - 1 : n + 2]]
 
 
 def _rows(records: list[dict], counts: dict[tuple[str, str], list[Edits]]) -> list[dict]:

@@ -110,6 +110,13 @@ def test_the_python_of_the_readme_speaks(capsys, tmp_path, monkeypatch):
     assert all(Path(name).stat().st_size > 10_000 for name in ("hello.wav", "x.wav"))
 
 
+def test_the_python_of_the_editing_page_runs(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (example,) = blocks("editing.md", "python")
+    exec(compile(example, "docs/editing.md", "exec"), {})
+    assert capsys.readouterr().out == "We met on Friday, and then we walked to the station. 2\n" and Path("out.wav").stat().st_size > 50_000
+
+
 def test_the_command_line_page_names_every_command_and_flag_and_no_other():
     from tts.cli import COMMANDS
 

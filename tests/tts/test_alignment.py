@@ -1,6 +1,7 @@
 """A text beside its recording: clauses joined and cut again, times that are those of the speech, and the files of them."""
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -26,11 +27,13 @@ def test_clauses_join_to_one_and_every_phone_keeps_its_place():
     whole, places = alignment.joined(clauses)
     for i, (clause, place) in enumerate(zip(clauses, places, strict=True)):
         kept = place >= 0
-        assert np.array_equal(whole.ids[place[kept]], clause.ids[kept]) and np.array_equal(whole.spans[place[kept]], clause.spans[kept])
+        assert np.array_equal(whole.ids[place[kept]], clause.ids[kept])
+        assert np.array_equal(whole.spans[place[kept]], clause.spans[kept])
         assert (~kept).sum() == (i > 0) + (i < len(clauses) - 1)
     assert (whole.ids == frontend.inventory.SIL).sum() == 2
     assert [word.text for word in whole.words] == [word.text for clause in clauses for word in clause.words]
-    for word, own, clause in ((w, v, c) for c in clauses for v in c.words for w in whole.words if (w.start, w.end) == (v.start, v.end)):
+    owned = [(clause, own) for clause in clauses for own in clause.words]
+    for word, (clause, own) in zip(whole.words, owned, strict=True):
         assert np.array_equal(whole.ids[word.first_phone : word.last_phone], clause.ids[own.first_phone : own.last_phone])
     alone, _ = alignment.joined(clauses[:1])
     assert np.array_equal(alone.ids, clauses[0].ids)
@@ -48,7 +51,8 @@ def test_words_are_found_where_they_are_said(speech):
 
 
 def test_another_text_and_a_recording_that_cannot_be_are_told(speech):
-    assert "is this what is said" in alignment.align_text(speech.samples, "Nobody came to see her that long evening.", "en").warnings[0]
+    other = alignment.align_text(speech.samples, "Nobody came to see her that long evening.", "en")
+    assert "is this what is said" in other.warnings[0]
     with pytest.raises(DataError, match="cannot hold"):
         alignment.align_text(speech.samples[:4800], TEXT, "en")
     with pytest.raises(DataError, match="at most 120 s"):
@@ -68,13 +72,15 @@ def test_textgrid_tiles_the_recording(timed):
     for tier, size in zip(tiers[-2:], (6, 3), strict=True):
         bounds = [(float(a), float(b)) for a, b in re.findall(r"            xmin = (\S+)\n            xmax = (\S+)", tier)]
         assert len(bounds) == size and f"size = {size}" in tier
-        assert bounds[0][0] == 0 and bounds[-1][1] == 1.5 and all(a[1] == b[0] for a, b in zip(bounds, bounds[1:], strict=False))
+        assert bounds[0][0] == 0 and bounds[-1][1] == 1.5 and all(a[1] == b[0] for a, b in pairwise(bounds))
 
 
 def test_ctm_has_a_line_a_word(timed):
-    assert alignment.ctm(timed, "word", "a").splitlines() == ["a 1 0.100 0.300 say", 'a 1 0.400 0.350 "so"', "a 1 1.000 0.250 New_York"]
+    rows = alignment.ctm(timed, "word", "a").splitlines()
+    assert rows == ["a 1 0.100 0.300 say", 'a 1 0.400 0.350 "so"', "a 1 1.000 0.250 New_York"]
     assert len(alignment.ctm(timed, "phone", "a").splitlines()) == 1
 
 
 def test_edit_distance_is_that_of_levenshtein():
-    assert [alignment.edit_distance(a, b) for a, b in (([1, 2, 3], [1, 3]), ([], [1, 2]), ([5], []), ([1, 2], [2, 1]))] == [1, 2, 1, 2]
+    pairs = (([1, 2, 3], [1, 3]), ([], [1, 2]), ([5], []), ([1, 2], [2, 1]))
+    assert [alignment.edit_distance(a, b) for a, b in pairs] == [1, 2, 1, 2]

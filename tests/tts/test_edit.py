@@ -130,7 +130,7 @@ def test_a_sentence_is_its_own_window():
 
 def context_of(left, right, n=20, span=(8, 12)):
     rng = np.random.default_rng(0)
-    predicted = rng.standard_normal((n, 3)) + [2.0, 5.0, -5.0]
+    predicted = rng.standard_normal((n, 3)) + np.array([2.0, 5.0, -5.0])
     heard = predicted + 0.02 * rng.standard_normal((n, 3))
     heard[: span[0]] += left
     heard[span[1] :] += right
@@ -166,7 +166,8 @@ def test_a_join_is_in_phase_and_leaves_no_click():
     assert join.correlation > 0.999
     end, middle, start = insert(one, other, join, None, (0, len(other)), RATE)
     whole = np.concatenate([one[:end], middle, one[start:]])
-    assert np.abs(np.diff(whole[: len(whole) - 300])).max() < 1.02 * np.abs(np.diff(one)).max() and jump(whole, join.one, RATE) < 1.05
+    assert np.abs(np.diff(whole[: len(whole) - 300])).max() < 1.02 * np.abs(np.diff(one)).max()
+    assert jump(whole, join.one, RATE) < 1.05
     cut = np.where(np.arange(RATE) < 8027, one, -one)  # what a plain cut in a loud place does
     assert jump(cut, 8027, RATE) > 5
 
@@ -179,7 +180,7 @@ def test_a_join_prefers_quiet_and_levels_meet():
     assert 7800 <= find_join(one, other, 8200, 0, RATE, 0.07, 0.01).one <= 8100
     t = np.sin(np.arange(RATE) * 0.06)
     join = find_join(t, 0.6 * t, 8000, 0, RATE, 0.02, 0.02)
-    end, middle, _ = insert(t, 0.6 * t, join, None, (0, len(t)), RATE)
+    _, middle, _ = insert(t, 0.6 * t, join, None, (0, len(t)), RATE)
     assert np.abs(middle[:400]).max() == pytest.approx(1, abs=0.15)  # not 0.6 at once
     assert np.abs(middle[-1000:-300]).max() == pytest.approx(0.6, abs=0.01)
     assert find_join(t, t, 5, 0, RATE, 0.001, 0.001) is None  # no room
@@ -206,8 +207,8 @@ def test_every_sample_format_is_read_and_written_bit_for_bit(tmp_path, ending, s
     one, other = (soundfile.read(tmp_path / f"{name}.{ending}", dtype="float64") for name in "ab")
     assert np.array_equal(one[0], other[0]) and soundfile.info(tmp_path / f"b.{ending}").subtype == subtype
     assert np.array_equal(native.like(native.wav), native.samples)
-    assert native.with_samples(native.like(np.array([2.0, -2.0]))).wav == pytest.approx([1, -1] if native.samples.dtype == np.int32
-                                                                                       else [2, -2], abs=0.01)  # fmt: skip
+    clipped = native.with_samples(native.like(np.array([2.0, -2.0]))).wav
+    assert clipped == pytest.approx([1, -1] if native.samples.dtype == np.int32 else [2, -2], abs=0.01)
 
 
 def test_what_cannot_be_kept_bit_for_bit_is_said(tmp_path):
@@ -293,7 +294,8 @@ def test_refusals(house, recording):
         house.edit(recording, TEXT, to=TEXT.upper(), language="en", consent=CONSENT)
     with pytest.raises(UsageError, match="candidates"):
         house.edit(recording, TEXT, delete=["green"], language="en", consent=CONSENT, candidates=0)
-    with pytest.raises(DataError, match="silen|sound above"):
+    with pytest.raises(DataError, match="sound above"):
         house.edit((np.zeros(48_000, np.float32), RATE), TEXT, delete=["green"], language="en", consent=CONSENT)
-    doubted = house.edit(recording, "Nobody came to see her that evening, she said.", delete=["evening"], language="en", consent=CONSENT)
+    text = "Nobody came to see her that evening, she said."
+    doubted = house.edit(recording, text, delete=["evening"], language="en", consent=CONSENT)
     assert "is this what is said" in doubted.warnings[0]

@@ -141,7 +141,8 @@ def test_prosody_of_a_recording_is_copied_into_another_register(house):
     gaps = [words[6].start - words[5].end for words in (speech.words, take.words)]
     assert gaps[0] == pytest.approx(gaps[1], abs=0.12) and gaps[1] > 0.6  # a word that dies away has no sharp end
     spoken = [~prosody.is_silent(clause.ids) for clause in plan.clauses]
-    pitch = [np.log(np.concatenate([p.pitch[s] for p, s in zip(x.prosody, spoken, strict=True)])) for x in (take_plan, copied, plan)]
+    plans = (take_plan, copied, plan)
+    pitch = [np.log(np.concatenate([p.pitch[s] for p, s in zip(x.prosody, spoken, strict=True)])) for x in plans]
     assert np.corrcoef(pitch[0], pitch[1])[0, 1] > 0.8
     assert np.median(pitch[1]) == pytest.approx(np.median(pitch[2]), abs=0.06) and np.median(pitch[2] - pitch[0]) > 0.2
     f0 = track_pitch(speech.samples)

@@ -55,7 +55,8 @@ def command(audio, text, inputs, output, level, language, lexicon, phonemes, for
 def _levels(level: str) -> list[str]:
     levels = [name.strip() for name in level.split(",")]
     if not levels or len(set(levels)) < len(levels) or set(levels) - {"word", "phone"}:
-        raise UsageError(f"{level!r} is no list of levels.", where="--level", code="usage.level", fix="Give word, phone, or word,phone.")
+        fix = "Give word, phone, or word,phone."
+        raise UsageError(f"{level!r} is no list of levels.", where="--level", code="usage.level", fix=fix)
     return levels
 
 

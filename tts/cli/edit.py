@@ -9,21 +9,41 @@ from tts.cli import values
 
 
 @click.command(
-    epilog="Example:  tts edit in.wav --text 'We met on Monday.' --replace Monday Friday --consent 'myself; own voice; today' -o out.wav"
+    epilog="Example:  tts edit in.wav --text 'We met on Monday.' --replace Monday Friday --consent 'myself; today' -o out.wav"
 )
 @click.argument("recording", metavar="RECORDING")
 @click.option("-o", "--output", required=True, metavar="FILE", help="Edited recording, .wav or .flac.")
 @click.option("--text", required=True, type=values.WORDS, metavar="TEXT", help="What is said in the recording.")
-@click.option("--replace", "replaced", nargs=2, multiple=True, type=values.WORDS, metavar="OLD NEW",
-              help="Say NEW instead of OLD; may be repeated.")
-@click.option("--insert-after", "inserted", nargs=2, multiple=True, type=values.WORDS, metavar="WORDS NEW",
-              help="Say NEW after WORDS; may be repeated.")
+@click.option(
+    "--replace",
+    "replaced",
+    nargs=2,
+    multiple=True,
+    type=values.WORDS,
+    metavar="OLD NEW",
+    help="Say NEW instead of OLD; may be repeated.",
+)
+@click.option(
+    "--insert-after",
+    "inserted",
+    nargs=2,
+    multiple=True,
+    type=values.WORDS,
+    metavar="WORDS NEW",
+    help="Say NEW after WORDS; may be repeated.",
+)
 @click.option("--delete", "deleted", multiple=True, type=values.WORDS, metavar="WORDS", help="Leave WORDS out; may be repeated.")
 @click.option("--to", type=values.WORDS, metavar="TEXT", help="The whole new text instead.")
 @click.option("-l", "--language", default="auto", show_default=True, metavar="TAG", help="Language of the text.")
 @click.option("--consent", metavar='"WHO; HOW; WHEN"', help="Consent of the person who speaks. Required.")
-@click.option("--candidates", type=click.IntRange(1, 256), default=16, show_default=True, metavar="N",
-              help="Prosodies of the new words that are drawn; the one that fits both sides best is kept.")
+@click.option(
+    "--candidates",
+    type=click.IntRange(1, 256),
+    default=16,
+    show_default=True,
+    metavar="N",
+    help="Prosodies of the new words that are drawn; the one that fits both sides best is kept.",
+)
 @click.option("--lexicon", metavar="FILE", help="TSV of word and IPA.")
 @click.option("--seed", type=values.SEED, default=0, show_default=True, metavar="N|random", help="Same seed, same samples.")
 @click.option("--model", metavar="NAME|DIR", help="fs2, flow, or a model folder.")

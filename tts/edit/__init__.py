@@ -15,7 +15,7 @@ import numpy as np
 
 from tts.base.errors import DataError, NotPermittedError
 from tts.edit.native import Native
-from tts.edit.region import Recording, Speaker, draw_region
+from tts.edit.region import Recording, draw_region
 from tts.edit.splice import INSIDE, REACH, Join, crossfade, find_join, half_fade, insert, jump
 from tts.edit.text import changed_text, rewrite
 from vocoder.audio.frames import HOP_LENGTH, SAMPLE_RATE
@@ -113,7 +113,7 @@ def edit_recording(
     candidates: int = CANDIDATES,
     seed: int = 0,
 ) -> Edited:
-    """See :meth:`tts.api.Synthesizer.edit`; ``speaker_of(voice)`` gives the models in that voice (:class:`Speaker`)."""
+    """See :meth:`tts.api.Synthesizer.edit`; ``speaker_of(voice)`` gives a ``tts.edit.region.Speaker``."""
     import frontend
     from tts.alignment import align_clauses, joined
     from tts.api import check_range

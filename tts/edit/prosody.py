@@ -9,6 +9,7 @@ model's prediction; another model of prosody takes its place by having the same 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -81,7 +82,7 @@ class Walk:
         """Log probability density of the span after its left context, and of the true right context after the span."""
         path = [self.left, *(candidate - self.expected)[self.places]]
         path += [] if self.right is None else [self.right]
-        steps = [(after - self.decay * before) / self.spread for before, after in zip(path, path[1:], strict=False)]
+        steps = [(after - self.decay * before) / self.spread for before, after in pairwise(path)]
         return float(-0.5 * np.square(steps).sum() - len(steps) * (np.log(self.spread) + 0.5 * np.log(2 * np.pi)).sum())
 
 

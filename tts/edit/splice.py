@@ -32,7 +32,9 @@ def half_fade(rate: int) -> int:
     return round(FADE / 2 * rate)
 
 
-def find_join(first: np.ndarray, second: np.ndarray, border: int, offset: int, rate: int, back: float, ahead: float) -> Join | None:
+def find_join(
+    first: np.ndarray, second: np.ndarray, border: int, offset: int, rate: int, back: float, ahead: float
+) -> Join | None:
     """The best place near ``border`` of the first sound to go over to the second.
 
     Quiet places are better than loud ones, and where it is loud, places where both sounds agree.

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -39,7 +40,9 @@ class Rewrite:
     regions: tuple[Region, ...]
 
 
-def changed_text(text: str, replaced: Sequence = (), inserted: Sequence = (), deleted: Sequence = (), to: str | None = None) -> str:
+def changed_text(
+    text: str, replaced: Sequence = (), inserted: Sequence = (), deleted: Sequence = (), to: str | None = None
+) -> str:
     """The text after all edits; words are found whatever their case and the marks around them, which stay.
 
     Args:
@@ -64,9 +67,10 @@ def changed_text(text: str, replaced: Sequence = (), inserted: Sequence = (), de
     if to is not None:
         return to
     edits.sort()
-    for (_, end, _), (start, *_) in zip(edits, edits[1:], strict=False):
+    for (_, end, _), (start, *_) in pairwise(edits):
         if start < end:
-            raise UsageError(f"two edits change {text[start:end]!r}.", where="edit", code="edit.overlap", fix="Join them into one.")
+            what = f"two edits change {text[start:end]!r}."
+            raise UsageError(what, where="edit", code="edit.overlap", fix="Join them into one.")
     for start, end, new in reversed(edits):
         before, after = text[:start], text[end:]
         if start == end:  # an insertion
@@ -86,7 +90,7 @@ def _words(text: str) -> list[tuple[str, int, int]]:
         if places:
             start, stop = places[0], places[-1] + 1
             cuts = sorted({start, stop, *(j for i in range(start, stop) if _is_han(text[i]) for j in (i, i + 1))})
-            found += [(_folded(text[a:b]), a, b) for a, b in zip(cuts, cuts[1:], strict=False) if _folded(text[a:b])]
+            found += [(_folded(text[a:b]), a, b) for a, b in pairwise(cuts) if _folded(text[a:b])]
         at = part.end() if part else end
     return found
 
@@ -108,7 +112,7 @@ def _find(text: str, words: str) -> tuple[int, int]:
         times = "nowhere" if not starts or not wanted else f"{len(starts)} times"
         raise DataError(
             f"{words!r:.80} stands {times} in the text.", where="edit", code="edit.words",
-            fix=f"The text is: {text:.200}" if times == "nowhere" else "Give the words beside it too, so that it is the only one.",
+            fix=f"The text is: {text:.200}" if times == "nowhere" else "Give the words beside it too.",
         )  # fmt: skip
     return there[starts[0]][1], there[starts[0] + len(wanted) - 1][2]
 
@@ -126,7 +130,8 @@ def rewrite(old, new, nearest: int = 0, durations: np.ndarray | None = None) -> 
         DataError: The words are the same.
     """
     said, wanted = _spoken_words(old), _spoken_words(new)
-    matcher = difflib.SequenceMatcher(None, [w.text.casefold() for w in said], [w.text.casefold() for w in wanted], autojunk=False)
+    names = [[word.text.casefold() for word in words] for words in (said, wanted)]
+    matcher = difflib.SequenceMatcher(None, *names, autojunk=False)
     blocks = [list(op[1:]) for op in matcher.get_opcodes() if op[0] != "equal"]
     for block in blocks:
         _widen(block, old, new, said, wanted)
