@@ -181,9 +181,8 @@ class Synthesizer:
         from tts.edit import edit_recording
         from tts.edit.region import Speaker
 
-        self._load()
-
         def speaker_of(voice: Voice) -> Speaker:
+            self._load()
             tensors = self._voice_tensors(voice)
             manner = _Manner(voice, tensors, Controls(), 0, None, None)
 

@@ -127,12 +127,12 @@ def copy_prosody(plan: Plan, recording) -> tuple[Plan, list[str]]:
         (plan, warnings: what makes it doubtful that the recording says this text).
 
     Raises:
-        DataError: Not audio, too long, or too short for the text.
+        DataError, ResourceError: Not audio, too long, or too short for the text.
     """
     from tts.alignment import align_clauses
     from vocoder.audio.io import read_audio
 
-    wav = read_audio(recording)
+    wav = read_audio(recording, max_seconds=LIMITS.align_seconds)
     aligned = align_clauses(wav, plan.clauses)
     pitch, energy = phone_means(wav, aligned.mel, aligned.durations)
     old = [np.concatenate([getattr(p, name) for p in plan.prosody]) for name in ("durations", "pitch", "energy")]

@@ -70,10 +70,15 @@ def test_what_cannot_be_done_is_refused_and_writes_nothing(recording, tts, tmp_p
 def test_what_is_no_recording_is_told(recording, tts, tmp_path):
     (tmp_path / "text.wav").write_text("hello")
     soundfile.write("two.wav", np.zeros((8000, 2)), 8000)
-    cases = (("text.wav", 65, "not an audio file"), ("none.wav", 66, "cannot be read"), ("two.wav", 65, "2 channels"))
+    soundfile.write("long.wav", 0.1 * np.random.default_rng(0).standard_normal(121 * 8000), 8000)
+    soundfile.write("silent.wav", np.zeros(24_000), 8000)
+    soundfile.write("nan.wav", np.full(24_000, np.nan), 8000, subtype="FLOAT")
+    cases = (("text.wav", 65, "not an audio file"), ("none.wav", 66, "cannot be read"), ("two.wav", 65, "2 channels"), ("long.wav", 76, "120 s"), ("nan.wav", 65, "sample is nan"),
+             ("silent.wav", 65, "above -50 dBFS"))  # fmt: skip
     for name, code, told in cases:
         done = tts("edit", name, "--text", TEXT, "--delete", "old", "--consent", CONSENT, "-o", "x.wav")
-        assert done.code == code and told in done.err
+        assert done.code == code and told in done.err and not (tmp_path / "x.wav").exists()
+    assert tts("align", "long.wav", TEXT).code == 76
 
 
 def test_align_tells_times_as_json_and_files(recording, tts, tmp_path):

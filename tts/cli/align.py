@@ -8,6 +8,7 @@ import click
 
 from tts.base import files, strict_json
 from tts.base.errors import UsageError
+from tts.base.limits import LIMITS
 from tts.cli import values
 from tts.cli.source import given_text
 
@@ -41,7 +42,7 @@ def command(audio, text, inputs, output, level, language, lexicon, phonemes, for
     from tts.alignment import align_text
     from vocoder.audio.io import read_audio
 
-    wav = read_audio(audio)
+    wav = read_audio(audio, max_seconds=LIMITS.align_seconds)
     aligned = align_text(wav, said, language, lexicon, phonemes)
     for warning in aligned.warnings:
         click.echo(f"warning: {audio}: {warning}", err=True)

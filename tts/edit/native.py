@@ -10,6 +10,7 @@ import numpy as np
 
 from tts.base.errors import DataError, UsageError
 from tts.base.files import atomic_file, check_writable
+from tts.base.limits import LIMITS
 from vocoder.audio.decode import import_soundfile, opened
 from vocoder.audio.io import read_audio, read_info
 
@@ -34,7 +35,8 @@ class Native:
         Formats without samples of their own (MP3, Ogg) are decoded to 16 bits, as their copies usually are.
 
         Raises:
-            NoInputError, DataError, ResourceError: as ``vocoder.audio.io.read_audio``; DataError for several channels.
+            NoInputError, DataError, ResourceError: as ``vocoder.audio.io.read_audio``, above LIMITS.align_seconds too; DataError for
+                several channels.
         """
         info = read_info(source)
         if info.channels != 1:
@@ -43,7 +45,7 @@ class Native:
                 f"has {info.channels} channels; a recording of one is edited.", where=where, code="edit.channels",
                 fix="Mix it to one channel first, or edit the channel of the voice.",
             )  # fmt: skip
-        wav = read_audio(source, info.sample_rate)  # every check of a file that is not trusted
+        wav = read_audio(source, info.sample_rate, LIMITS.align_seconds)  # every check of a file that is not trusted
         if isinstance(source, tuple):
             samples = np.asarray(source[0]).reshape(-1)
             wide = samples.dtype == np.float64
