@@ -73,8 +73,14 @@ def test_what_is_no_recording_is_told(recording, tts, tmp_path):
     soundfile.write("long.wav", 0.1 * np.random.default_rng(0).standard_normal(121 * 8000), 8000)
     soundfile.write("silent.wav", np.zeros(24_000), 8000)
     soundfile.write("nan.wav", np.full(24_000, np.nan), 8000, subtype="FLOAT")
-    cases = (("text.wav", 65, "not an audio file"), ("none.wav", 66, "cannot be read"), ("two.wav", 65, "2 channels"), ("long.wav", 76, "120 s"), ("nan.wav", 65, "sample is nan"),
-             ("silent.wav", 65, "above -50 dBFS"))  # fmt: skip
+    cases = (
+        ("text.wav", 65, "not an audio file"),
+        ("none.wav", 66, "cannot be read"),
+        ("two.wav", 65, "2 channels"),
+        ("long.wav", 76, "120 s"),
+        ("nan.wav", 65, "sample is nan"),
+        ("silent.wav", 65, "above -50 dBFS"),
+    )
     for name, code, told in cases:
         done = tts("edit", name, "--text", TEXT, "--delete", "old", "--consent", CONSENT, "-o", "x.wav")
         assert done.code == code and told in done.err and not (tmp_path / "x.wav").exists()

@@ -35,8 +35,8 @@ class Native:
         Formats without samples of their own (MP3, Ogg) are decoded to 16 bits, as their copies usually are.
 
         Raises:
-            NoInputError, DataError, ResourceError: as ``vocoder.audio.io.read_audio``, above LIMITS.align_seconds too; DataError for
-                several channels.
+            NoInputError, DataError, ResourceError: as ``vocoder.audio.io.read_audio``, with LIMITS.align_seconds.
+            DataError: Several channels.
         """
         info = read_info(source)
         if info.channels != 1:
