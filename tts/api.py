@@ -156,6 +156,13 @@ class Synthesizer:
         manner = _Manner(plan.voice, tensors, controls, plan.seed, plan.steps, plan.guidance)
         return join(self._spoken(plan.analysis, zip(plan.clauses, plan.prosody, strict=True), manner))
 
+    def copy_prosody(self, plan: Plan, recording) -> tuple[Plan, list[str]]:
+        """A plan with the prosody of a recording of its text, and what makes that doubtful; see :mod:`tts.prosody`."""
+        from tts.prosody import copy_prosody
+
+        self._load()
+        return copy_prosody(plan, recording, codes_of(self._acoustic))
+
     def edit(self, audio, text: str, **changes):
         """A recording with other words, where it is edited, and the same samples everywhere else.
 
@@ -183,13 +190,7 @@ class Synthesizer:
 
         def speaker_of(voice: Voice) -> Speaker:
             self._load()
-            tensors = self._voice_tensors(voice)
-            manner = _Manner(voice, tensors, Controls(), 0, None, None)
-
-            def infer(phones, plan, noise):
-                return (x.numpy() for x in self._acoustic.infer(phones, tensors, plan, steps=None, guidance=None, noise=noise))
-
-            return Speaker(lambda phones: self._prosody(phones, manner), infer, self._vocoder.decode)
+            return Speaker.of(self._acoustic, self._vocoder, self._voice_tensors(voice), self.folder)
 
         return edit_recording(speaker_of, audio, text, **changes)
 
@@ -343,6 +344,15 @@ class Synthesizer:
             yield replace(chunk, samples=limited(faded(wav, fade_in, done == total)))
             chunk = replace(chunk, words=(), phones=(), chunks=(), prosody=())
         yield from silence(chunk, pause)
+
+
+def codes_of(acoustic):
+    """(mel [T, 100], durations [N]) -> prosody codes [N], of an acoustic model that has them; else None."""
+    import torch
+
+    if not hasattr(acoustic.variance, "codes_of"):
+        return None
+    return lambda mel, durations: acoustic.variance.codes_of(torch.from_numpy(mel), durations).numpy()
 
 
 def silence(chunk: Speech, seconds: float) -> Iterator[Speech]:

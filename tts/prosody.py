@@ -5,8 +5,9 @@
                   "phones": [{"phone": "h", "word": "Hello", "ms": 80, "hz": 190.3, "db": -41.2}, ...]}]}
 
 ``ms`` is what a phone lasts (whole frames of 13.3 ms; 0: left out), ``hz`` its mean pitch, ``db`` its mean level in the
-mel bands below 4 kHz. These three and the pauses may be edited; everything else must stay and is checked. Numbers have as
-many digits as give back the same bits, so a file that was not edited gives the same samples.
+mel bands below 4 kHz; ``code`` its prosody code (-1: none), where the plan has codes. These and the pauses may be edited;
+everything else must stay and is checked. Numbers have as many digits as give back the same bits, so a file that was not
+edited gives the same samples.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ FORMAT = "parlance prosody 1"
 DB = 20 / np.log(10)  # dB in one unit of a natural log of magnitude
 LONGEST_PAUSE_MS = 600_000
 EDGE_FRAMES = 12  # of a pause between clauses, at most, that models speak; the rest is silence
-_FREE = {"ms", "hz", "db", "pause_before_ms", "pause_after_ms"}
+_FREE = {"ms", "hz", "db", "code", "pause_before_ms", "pause_after_ms"}
+HIGHEST_CODE = 65_535  # in a file; the model knows its own
 
 
 def dumps(plan: Plan) -> str:
@@ -66,7 +68,8 @@ def to_dict(plan: Plan) -> dict:
                 "pause_after_ms": _ms(clause.pause_after + _added(plan, i, last)),
                 "phones": [
                     {"phone": symbol} | ({"word": word} if word else {}) | {"ms": frames, "hz": hz, "db": db}
-                    for symbol, word, frames, hz, db in zip(*_labels(clause), *_values(prosody), strict=True)
+                    | ({} if prosody.codes is None else {"code": int(prosody.codes[n])})
+                    for n, (symbol, word, frames, hz, db) in enumerate(zip(*_labels(clause), *_values(prosody), strict=True))
                 ],
             }
             for i, (clause, prosody) in enumerate(zip(plan.clauses, plan.prosody, strict=True))
@@ -106,6 +109,7 @@ def from_dict(plan: Plan, document, where: str = "prosody") -> Plan:
             np.array([_frames(_number(row, "ms", 0, longest, where, place)) for row, place in rows], np.int64),
             np.array([_number(row, "hz", 20, 2000, where, place) for row, place in rows], np.float64).astype(np.float32),
             (np.array([_number(row, "db", -200, 60, where, place) for row, place in rows], np.float64) / DB).astype(np.float32),
+            _codes(rows, where),
         )
         if not phone_plan.durations.sum():
             raise DataError("no phone lasts.", where=where, pos=at, code="prosody.value", fix="Give some of them ms.")
@@ -113,7 +117,7 @@ def from_dict(plan: Plan, document, where: str = "prosody") -> Plan:
     return replace(plan, clauses=tuple(clauses), prosody=tuple(prosody))
 
 
-def copy_prosody(plan: Plan, recording) -> tuple[Plan, list[str]]:
+def copy_prosody(plan: Plan, recording, codes_of=None) -> tuple[Plan, list[str]]:
     """The plan with the durations, pauses, pitch and energy of a recording of the same text, by any voice.
 
     Pitch keeps its contour and moves to the register of the plan's voice: medians of log F0 agree. Energy keeps its rises and
@@ -122,6 +126,7 @@ def copy_prosody(plan: Plan, recording) -> tuple[Plan, list[str]]:
     Args:
         plan: Of the text, in the voice that will speak.
         recording: Path, bytes, or (samples, rate) of it.
+        codes_of: (mel [T, 100], durations [N]) -> prosody codes [N], of a model that has them.
 
     Returns:
         (plan, warnings: what makes it doubtful that the recording says this text).
@@ -147,8 +152,11 @@ def copy_prosody(plan: Plan, recording) -> tuple[Plan, list[str]]:
         np.where(spoken, energy - energy[spoken].mean() + old[2][spoken].mean(), old[2]).astype(np.float32),
     )
     cuts = np.cumsum([len(clause) for clause in plan.clauses])[:-1]
-    prosody = [replace(p, durations=d, pitch=f, energy=e) for p, d, f, e in
-               zip(plan.prosody, *(np.split(values, cuts) for values in new), strict=True)]  # fmt: skip
+    codes = [None] * len(plan.clauses)
+    if codes_of is not None:
+        codes = np.split(np.where(place < 0, -1, np.asarray(codes_of(aligned.mel, aligned.durations))[place]), cuts)
+    parts = zip(plan.prosody, *(np.split(values, cuts) for values in new), codes, strict=True)
+    prosody = [replace(p, durations=d, pitch=f, energy=e, codes=c) for p, d, f, e, c in parts]
     clauses = _pauses(plan, aligned, prosody)
     return replace(plan, clauses=tuple(clauses), prosody=tuple(prosody)), aligned.warnings
 
@@ -249,6 +257,17 @@ def _frames(ms: float) -> int:
     return max(round(ms * FRAME_RATE / 1000), int(ms > 0))
 
 
+def _codes(rows: list, where: str) -> np.ndarray | None:
+    """Prosody codes of a clause's rows (row, place): all have one, or none has."""
+    if not any("code" in row for row, _ in rows):
+        return None
+    codes = [_number(row, "code", -1, HIGHEST_CODE, where, place) for row, place in rows]
+    wrong = [place for code, (_, place) in zip(codes, rows, strict=True) if code != int(code)]
+    if wrong:
+        raise DataError("code is not a whole number.", where=where, pos=wrong[0], code="prosody.value")
+    return np.array(codes, np.int64)
+
+
 def _line(value) -> str:
     return strict_json.dumps(value, indent=None)
 
@@ -274,6 +293,8 @@ def _compare(expected, found, where: str, at: str) -> None:
         if not isinstance(found, dict):
             raise DataError(f"is {found!r:.60}, not an object.", where=where, pos=place or "1", code="prosody.type")
         for key in [*expected, *found]:
+            if key == "code" and "phone" in expected:  # a plan may have none, and the file may
+                continue
             if key not in expected or key not in found:
                 fault = "is not known" if key in found else "is missing"
                 raise DataError(f"key {key!r} {fault}.", where=where, pos=place or None, code="prosody.key")
@@ -297,7 +318,7 @@ def _compare(expected, found, where: str, at: str) -> None:
 
 
 def _number(row: dict, key: str, low: float, high: float, where: str, at: str) -> float:
-    value = row[key]
+    value = row.get(key)
     if isinstance(value, bool) or not isinstance(value, Real) or not low <= value <= high:
         raise DataError(f"{key} is {value!r:.40}; it goes from {low:g} to {high:g}.", where=where, pos=at, code="prosody.value")
     return float(value)

@@ -1,5 +1,7 @@
 """Speech editing: words found, phones kept, prosody that fits both sides, joins without a click, samples left alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
@@ -11,10 +13,12 @@ from tts.base.errors import DataError, NotPermittedError, UsageError
 from tts.base.rng import normal
 from tts.edit.native import Native
 from tts.edit.prosody import Context, Walk, choose
-from tts.edit.region import frame_sources, window
+from tts.edit.region import Recording, Speaker, draw_region, frame_sources, window
 from tts.edit.splice import best_lag, crossfade, find_join, insert, jump
 from tts.edit.text import changed_text, rewrite
+from tts.models.variance import PhonePlan
 from tts.prosody import is_silent
+from tts.sampler import Candidate
 from vocoder.audio.io import resample
 
 TEXT = "The old captain painted his boat, and a green flag was raised above the harbour."
@@ -157,6 +161,45 @@ def test_the_score_looks_to_both_sides():
     falls[8:12, 1] += np.linspace(walk.left[1], walk.right[1], 6)[1:-1]
     jumps[8:12, 1] += [-0.6, 0.6, -0.6, 0.6]
     assert walk.score(falls) > walk.score(stays) > walk.score(jumps)
+
+
+def test_a_prosody_model_takes_the_place_of_the_walk():
+    """It gets what is known with its codes, draws the span alone, and its best draw is spoken, moved to what is heard nearby."""
+    old = phones_of("He left a box here, and then we went to sleep.")
+    change = rewrite(old, phones_of("He left a bag here, and then we went to sleep."))
+    size, asked, spoken = len(change.phones), {}, []
+    frames = np.where(is_silent(old.ids), 0, 6)
+    ends = np.concatenate([[0], np.cumsum(frames)])
+    flat = PhonePlan(np.full(size, 5), np.full(size, 100, np.float32), np.full(size, -5, np.float32))
+    total, n_old = int(ends[-1]), len(old)
+    mel, f0 = np.full((total, 100), -5, np.float32), np.full(total, 120, np.float32)
+    pitch, energy = np.full(n_old, np.log(200.0)), np.full(n_old, -4.0)
+    recording = Recording(1.0, mel, f0, ends, pitch, energy, floor=np.full(100, -9.0), codes=np.arange(n_old))
+
+    def draw(phones, known, sought, key, n):
+        asked.update(known=known, sought=sought, key=key)
+        pitches = [flat.pitch[: len(sought)] * (1 + i / 10) for i in range(n)]
+        codes = [np.where(sought, 900 + i, known.codes) for i in range(n)]
+        return [Candidate(replace(known, codes=codes[i], pitch=pitches[i]), -abs(i - 2)) for i in range(n)]
+
+    def infer(phones, plan, noise):
+        spoken.append(plan)
+        total = int(plan.durations.sum())
+        return np.full((total, 100), -6, np.float32), np.full(total, 90, np.float32)
+
+    def decode(mel, f0, seed, stream):
+        return np.zeros(320 * len(mel), np.float32)
+
+    drawn = draw_region(Speaker(lambda phones: flat, infer, decode, None, draw), recording, change, 0, 5, 7)
+    (plan,), sought = spoken, asked["sought"]  # the window is the whole text
+    kept = ~sought
+    assert np.array_equal(np.flatnonzero(sought), np.flatnonzero(change.source < 0)) and asked["key"] == (7, "edit", 0)
+    assert np.array_equal(asked["known"].codes[kept], change.source[kept]) and (asked["known"].codes[sought] == -1).all()
+    assert drawn.score == 0 and len(drawn.scores) == 5 and (plan.codes[sought] == 902).all()
+    assert np.array_equal(plan.durations[kept], frames[change.source[kept]])
+    assert plan.pitch[sought] == pytest.approx(120 * 200 / 100, rel=1e-3)  # draw 2, an octave up as all that is heard
+    first, last = drawn.span
+    assert last - first == 320 * plan.durations[sought].sum() and len(drawn.wav) > last
 
 
 def test_a_join_is_in_phase_and_leaves_no_click():

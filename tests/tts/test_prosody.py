@@ -121,6 +121,37 @@ def test_what_may_not_be_edited_is_refused_with_its_place(fs2, document, change,
         prosody.from_dict(fs2.plan(TEXT, language="en", voice="ada"), document, "p.json")
 
 
+def test_prosody_codes_go_into_the_file_and_come_back(fs2):
+    plan = fs2.plan("Hello there.", language="en", voice="ada")
+    codes = np.arange(len(plan.clauses[0])) - 1
+    document = prosody.to_dict(replace(plan, prosody=(replace(plan.prosody[0], codes=codes),)))
+    assert np.array_equal(prosody.from_dict(plan, document).prosody[0].codes, codes)  # also into a plan without
+    assert prosody.from_dict(plan, prosody.to_dict(plan)).prosody[0].codes is None
+    for wrong, told in ((1.5, "code is not a whole number"), (-2, "code is -2"), (None, "code is None")):
+        document["clauses"][0]["phones"][3]["code"] = wrong
+        with pytest.raises(DataError, match=rf"clause 1, phone 4 \(.*\): {told}"):
+            prosody.from_dict(plan, document)
+    del document["clauses"][0]["phones"][3]["code"]
+    with pytest.raises(DataError, match=r"phone 4 \(.*\): code is None"):
+        prosody.from_dict(plan, document)
+
+
+def test_codes_of_a_recording_are_copied_with_the_rest(house):
+    take = house.synth(WORDS, language="en", voice="bdl").samples
+    plan = house.plan(WORDS, language="en", voice="kathleen")
+    asked = []
+
+    def codes_of(mel, durations):
+        asked.append((len(mel), durations))
+        return np.arange(len(durations))
+
+    copied, _ = prosody.copy_prosody(plan, (take, SAMPLE_RATE), codes_of)
+    (frames, durations), one, two = asked[0], copied.prosody[0].codes, copied.prosody[1].codes
+    assert frames == durations.sum() and (one[-1], two[0]) == (-1, -1)  # silence between clauses is nobody's
+    assert np.array_equal(np.concatenate([one[:-1], two[1:]]), np.arange(len(durations)))
+    assert house.copy_prosody(plan, (take, SAMPLE_RATE))[0].prosody[0].codes is None  # fs2 has none
+
+
 def test_a_book_is_refused_before_it_is_written(fs2, monkeypatch):
     monkeypatch.setattr(prosody, "LIMITS", replace(prosody.LIMITS, json_bytes=1000))
     with pytest.raises(ResourceError, match="more than 1,000 bytes"):

@@ -118,7 +118,7 @@ def command(
     }
     if prosody_out or prosody_in or prosody_from:
         _check_prosody(prosody_in, prosody_from, controls != Controls())
-        plan = _with_prosody(synthesizer.plan(spoken, **request), prosody_in, prosody_from, prosody_out, force)
+        plan = _with_prosody(synthesizer, synthesizer.plan(spoken, **request), prosody_in, prosody_from, prosody_out, force)
         chunks = [synthesizer.render(plan)]
     else:
         chunks = synthesizer.stream(spoken, **request)
@@ -154,14 +154,14 @@ def _check_prosody(given: str | None, recording: str | None, moved: bool) -> Non
     raise UsageError(fault, where=source, code="usage.prosody", fix=fix)
 
 
-def _with_prosody(plan, given: str | None, recording: str | None, kept: str | None, force: bool):
+def _with_prosody(synthesizer, plan, given: str | None, recording: str | None, kept: str | None, force: bool):
     """The plan with the prosody of a file or a recording; written to ``kept``."""
     from tts import prosody
 
     if given:
         plan = prosody.load(plan, given)
     elif recording:
-        plan, warnings = prosody.copy_prosody(plan, recording)
+        plan, warnings = synthesizer.copy_prosody(plan, recording)
         for warning in warnings:
             click.echo(f"warning: {recording}: {warning}", err=True)
     if kept:

@@ -138,7 +138,8 @@ def edit_recording(
     wanted = frontend.analyze(new_text, read.language, lexicon=lexicon)
     target, _ = joined(wanted.clauses)
     change = rewrite(aligned.phones, target, NEAREST, aligned.durations)
-    recording, speaker = Recording.of(at_24k, aligned), speaker_of(voice)
+    speaker = speaker_of(voice)
+    recording = Recording.of(at_24k, aligned, speaker.codes_of)
 
     pieces, kept, edits, at, size = [], [], [], 0, 0
     for i, region in enumerate(change.regions):

@@ -40,12 +40,16 @@ class Context:
 
     def expected(self) -> np.ndarray:
         """[N, 3]: the prediction, moved to the rate, register and level that are heard nearby."""
+        return self.predicted + self.offset()
+
+    def offset(self) -> np.ndarray:
+        """[N, 3]: how far what is heard nearby lies from the prediction; pauses keep their lengths."""
         places = np.flatnonzero(self.sure)
         if len(places) == 0:
-            return self.predicted
+            return np.zeros_like(self.predicted)
         distance = np.maximum(np.maximum(self.start - places, places - self.end + 1), 0)
         offset = np.average((self.heard - self.predicted)[places], axis=0, weights=np.exp(-distance / NEAR))
-        return self.predicted + np.where(self.spoken[:, None], offset, offset * [0, 1, 1])
+        return np.where(self.spoken[:, None], offset, offset * [0, 1, 1])
 
 
 class Walk:

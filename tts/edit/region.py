@@ -29,6 +29,40 @@ class Speaker:
     plan: Callable  # phones -> PhonePlan
     infer: Callable  # phones, PhonePlan, noise key -> (mel [T, 100], F0 [T])
     decode: Callable  # mel, F0, seed, stream -> float32 [320 T]
+    codes_of: Callable | None = None  # mel, durations -> prosody codes [N], of a model that has them
+    draw: Callable | None = None  # phones, known PhonePlan, sought [N], key, n -> tts.sampler.Candidate of a prosody model
+
+    @classmethod
+    def of(cls, acoustic, vocoder, voice, folder) -> Speaker:
+        """Loaded models, ``voice`` a :class:`tts.models.variance.VoiceTensors`.
+
+        An acoustic model that speaks by prosody codes gets the language model over them that stands beside ``folder``, or the
+        house one, if it fits; without one, prosody is that of other acoustic models.
+        """
+        import torch
+
+        from tts.api import codes_of
+        from tts.base.errors import ModelError, UnavailableError
+
+        def plan(phones):
+            with torch.inference_mode():
+                return acoustic.variance.plan(phones, voice)
+
+        def infer(phones, plan, noise):
+            return (x.numpy() for x in acoustic.infer(phones, voice, plan, steps=None, guidance=None, noise=noise))
+
+        def draw(phones, known, sought, key, n):
+            return sampler.plans(phones, voice, key, n=n, known=known, sought=sought)
+
+        read = codes_of(acoustic)
+        if read is not None:
+            from tts.sampler import ProsodySampler, find
+
+            try:
+                sampler = ProsodySampler.load(find(folder, "causal"), acoustic)
+            except (ModelError, UnavailableError):
+                read = None
+        return cls(plan, infer, vocoder.decode, *((None, None) if read is None else (read, draw)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +76,10 @@ class Recording:
     pitch: np.ndarray  # [N] log Hz
     energy: np.ndarray  # [N] mean log-mel
     floor: np.ndarray  # [100] log-mel of its quietest twentieth: microphone and room
+    codes: np.ndarray | None = None  # [N] prosody codes
 
     @classmethod
-    def of(cls, wav: np.ndarray, aligned) -> Recording:
+    def of(cls, wav: np.ndarray, aligned, codes_of: Callable | None = None) -> Recording:
         """Of [S] float32 at 24 kHz and its :class:`tts.alignment.Aligned`."""
         from tts.voice import to_level
         from vocoder.audio.mel import log_mel
@@ -57,7 +92,8 @@ class Recording:
         pitch, energy = phone_means(level, mel, aligned.durations)
         loudness = mel.mean(1)
         quiet = mel[loudness <= np.quantile(loudness, 0.05)]
-        return cls(gain, mel, track_pitch(level), aligned.ends, pitch, energy, quiet.mean(0))
+        codes = None if codes_of is None else np.asarray(codes_of(mel, aligned.durations))
+        return cls(gain, mel, track_pitch(level), aligned.ends, pitch, energy, quiet.mean(0), codes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +112,17 @@ def draw_region(speaker: Speaker, recording: Recording, change, number: int, can
     phones, source, start, end = window(change, *region.new)
     plan = speaker.plan(phones)
     context = heard(phones, source, plan, recording, start, end)
-    values, score, scores = choose(Walk(context), candidates, seed, ("edit", number))
+    walk, key = Walk(context), ("edit", number)
+    if speaker.draw is None:
+        values, score, scores = choose(walk, candidates, seed, key)
+    else:
+        known = planned(plan, context, walk.draw(1, seed, key)[0], source, recording)
+        known = replace(known, codes=np.where(source >= 0, recording.codes[source], -1))
+        sought = (np.arange(len(source)) >= start) & (np.arange(len(source)) < end)
+        drawn = speaker.draw(phones, known, sought, (seed, *key), candidates)
+        scores = [candidate.score for candidate in drawn]
+        score, plan = max(scores), drawn[int(np.argmax(scores))].plan
+        values = np.where(context.known[:, None], context.heard, logs(plan) + context.offset())
     plan = planned(plan, context, values, source, recording)
     mel, f0 = speaker.infer(phones, plan, (seed, number))
     frames, borders = frame_sources(plan.durations, source, recording.ends), np.concatenate([[0], np.cumsum(plan.durations)])
@@ -104,6 +150,8 @@ def window(change, start: int, end: int):
     first = max(first, int(behind[-1]) + 1) if len(behind) else first
     last = min(last, int(ahead[0]) + 1) if len(ahead) else last
     first += int(first < start and phones.ids[first] == WB)
+    last -= int(last > end and phones.ids[last - 1] == WB)
+    last += int(last < len(source) and phones.ids[last] == SIL)  # the recording's own
     ids, kept = phones.ids[first:last], source[first:last]
     head, tail = int(ids[0] != SIL), int(ids[-1] != SIL)
     rows = np.concatenate([[first] * head, np.arange(first, last), [last - 1] * tail]).astype(int)
@@ -121,9 +169,13 @@ def heard(phones, source: np.ndarray, plan, recording: Recording, start: int, en
     durations = np.diff(recording.ends)
     known = (source >= 0) & (durations[source] > 0)
     values = [np.log(np.maximum(durations, 1))[source], recording.pitch[source], recording.energy[source]]
-    predicted = np.stack([np.log(np.maximum(plan.durations, 1)), np.log(plan.pitch), plan.energy], 1).astype(np.float64)
     heard_values = np.where(known[:, None], np.stack(values, 1), 0.0)
-    return Context(~is_silent(phones.ids), known, heard_values, predicted, start, end)
+    return Context(~is_silent(phones.ids), known, heard_values, logs(plan), start, end)
+
+
+def logs(plan) -> np.ndarray:
+    """The values of a PhonePlan as :class:`Context` has them, [N, 3]."""
+    return np.stack([np.log(np.maximum(plan.durations, 1)), np.log(plan.pitch), plan.energy], 1).astype(np.float64)
 
 
 def planned(plan, context: Context, values: np.ndarray, source: np.ndarray, recording: Recording):
