@@ -302,6 +302,23 @@ def codec_probe(context, dump, codecs, n_books, n_clips, out, results):
         "error over voiced frames."])
 
 
+@evaluate.command()
+@table_options("test")
+@click.pass_context
+def references(context, speech, split, per_corpus, corpora, out, results):
+    """What the report of a cloned voice is worth: recordings spoilt in known ways, and sounds that are no speech."""
+    from recipes.evaluate import references as experiments
+    from recipes.evaluate.clips import read_clips, select
+
+    clips = select(read_clips(speech, split), per_corpus, corpora or None)
+    rows, records = experiments.report_rows(clips)
+    _write(context, "References: warnings and refusals", rows, records, [
+        "Share of recordings that a voice was refused of, and of the others the share with each warning (docs/voices.md). Rooms are "
+        "decaying noise, sounds are made by the command: real rooms and real music will differ."])
+    _write(context, "References: voice activity under noise", experiments.activity_rows(clips), [], [
+        f"Frames of {len(clips)} clips. Noise below the active speech; 60 dB stands for none."], "references-activity")
+
+
 def _codec(folder):
     from codec import Codec
 
