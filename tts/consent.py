@@ -46,7 +46,7 @@ def consent_record(consent, where=None) -> dict:
         if len(consent) > LONGEST:
             raise _malformed(f"the statement is longer than {LONGEST} characters", "consent")
         return {"kind": "asserted", "statement": consent.strip()}
-    if not consent:
+    if not consent or isinstance(consent, str):
         raise NotPermittedError(
             "cloning a voice needs the consent of the person who speaks.", where=where, code="consent.missing", fix=_WAYS
         )

