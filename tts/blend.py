@@ -47,13 +47,16 @@ def blend(weights: dict[Voice, float], name: str = "mix", model=None) -> Voice:
         gender=common([voice.gender for voice in used], "u"),
         corpus=", ".join(dict.fromkeys(voice.corpus for voice in used if voice.corpus)),
         licence=", ".join(dict.fromkeys(voice.licence for voice in used if voice.licence)),
-        consent={"kind": "mix", "parts": [
-            {"name": v.name, "weight": round(share, 6), "source_sha256": v.source_sha256, "licence": v.licence, "consent": v.consent}
-            for v, share in shares.items() if share > 0
-        ]},  # fmt: skip
+        consent={"kind": "mix", "parts": [_part(voice, shares[voice]) for voice in used]},
         **_speaker(used, shares),
         pitch=_pitch(used, shares),
     )
+
+
+def _part(voice: Voice, share: float) -> dict:
+    """What a mix keeps of one voice in it."""
+    kept = {"name": voice.name, "weight": round(share, 6), "source_sha256": voice.source_sha256}
+    return kept | {"licence": voice.licence, "consent": voice.consent}
 
 
 def _shares(weights: dict[Voice, float]) -> dict[Voice, float]:

@@ -1,6 +1,8 @@
 """Recordings of a person to a reference: what is speech in them, what is wrong with them, which stretches to keep.
 
     files ──read──▶ samples ──activity──▶ stretches of speech ──choose──▶ at most 30 s of mel and F0, and a report
+
+What cannot be a voice is an error; what makes a poor one is a warning in the report.
 """
 
 from __future__ import annotations
@@ -104,7 +106,9 @@ def listen(sources: Sequence) -> Heard:
         wav, more = read_start(source, share)
         digest.update(wav.tobytes())
         activity, power, f0 = _activity(wav, name_of(source))
-        reports.append(_measure(wav, power, activity.speech, f"{name_of(source)}: " if len(sources) > 1 else "", share if more else None))
+        reports.append(
+            _measure(wav, power, activity.speech, f"{name_of(source)}: " if len(sources) > 1 else "", share if more else None)
+        )
         pieces += _pieces(wav, activity, f0, index)
         found.append((wav, f0))
     chosen = choose(pieces)
@@ -136,7 +140,9 @@ def listen(sources: Sequence) -> Heard:
     if words < FEW_WORDS:
         warnings += (("words", f"few words are heard ({words:.1f} different pairs of phones a second): music, or loud noise?"),)
     report = Report.from_dict(replace(report, words=words, warnings=warnings).to_dict())  # rounded, as a file keeps it
-    return Heard(mel.astype(np.float32), np.concatenate(pitches), tuple(np.cumsum(borders)[:-1].tolist()), digest.hexdigest(), report)
+    return Heard(
+        mel.astype(np.float32), np.concatenate(pitches), tuple(np.cumsum(borders)[:-1].tolist()), digest.hexdigest(), report
+    )
 
 
 def read_start(source, seconds: float) -> tuple[np.ndarray, bool]:
@@ -240,7 +246,9 @@ def _measure(wav: np.ndarray, power: np.ndarray, speech: np.ndarray, where: str,
     if report.clipped > CLIPPED:
         told.append(("clipped", f"{report.clipped:.1%} of the samples are cut off: record at a lower level"))
     if report.bandwidth_hz < NARROW:
-        told.append(("narrow", f"nothing above {report.bandwidth_hz / 1000:.1f} kHz, as over a telephone: the voice will be duller"))
+        told.append(
+            ("narrow", f"nothing above {report.bandwidth_hz / 1000:.1f} kHz, as over a telephone: the voice will be duller")
+        )
     if report.decay is not None and report.decay < (REVERBERANT if report.snr_db >= 20 else REVERBERANT_IN_NOISE):
         told.append(("reverberant", "the room is heard: record nearer to the microphone"))
     return replace(report, warnings=tuple((code, where + text) for code, text in told))

@@ -44,7 +44,9 @@ def write(path, facts: dict, arrays: dict[str, np.ndarray], force: bool) -> None
 
     if not NAME.fullmatch(facts["name"]):
         raise DataError(f"{facts['name']!r} is no voice name.", where="name", fix="Use a-z, 0-9, - and _; at most 64.")
-    tensors = {name: torch.from_numpy(np.asarray(a, np.float16 if name == "reference" else np.float32)) for name, a in arrays.items()}
+    tensors = {
+        name: torch.from_numpy(np.asarray(a, np.float16 if name == "reference" else np.float32)) for name, a in arrays.items()
+    }
     facts = {"format": FORMAT, **facts, "tensors": _hash({name: t.float().numpy() for name, t in tensors.items()})}
     write_tensors(path, tensors, {_KEY: json.dumps(facts | {"digest": _digest(facts)}, ensure_ascii=True)}, force)
 

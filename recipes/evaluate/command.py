@@ -310,8 +310,9 @@ def references(context, speech, split, per_corpus, corpora, out, results):
     from recipes.evaluate import references as experiments
     from recipes.evaluate.clips import read_clips, select
 
-    clips = select(read_clips(speech, split), per_corpus, corpora or None)
-    rows, records = experiments.report_rows(clips)
+    found = read_clips(speech, split)
+    clips, talkers = (select(found, n, corpora or None) for n in (per_corpus, 1000))
+    rows, records = experiments.report_rows(clips, talkers)
     _write(context, "References: warnings and refusals", rows, records, [
         "Share of recordings that a voice was refused of, and of the others the share with each warning (docs/voices.md). Rooms are "
         "decaying noise, sounds are made by the command: real rooms and real music will differ."])

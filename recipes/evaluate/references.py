@@ -75,7 +75,7 @@ def spoilt(wav: np.ndarray, rng) -> Iterator[tuple[str, np.ndarray]]:
 
 def dialogues(clips: Sequence, rng) -> Iterator[tuple[str, np.ndarray]]:
     """Ten seconds of one speaker, and of two, five seconds each; every speaker with two more."""
-    people = {name: np.concatenate([samples(clip) for clip in own]) for name, own in by_speaker(clips).items()}
+    people = {name: np.concatenate([samples(clip) for clip in own[:6]]) for name, own in by_speaker(clips).items()}
     half = int(HALF * SAMPLE_RATE)
     people = {name: wav for name, wav in people.items() if len(wav) >= 2 * half}
     for name, wav in people.items():
@@ -111,8 +111,11 @@ def sounds(rng, seconds: float = 8.0) -> Iterator[tuple[str, np.ndarray]]:
     yield "noise that comes and goes", noise(rng, len(t)) * (1 + np.sin(2 * np.pi * 4 * t))
 
 
-def report_rows(clips: Sequence, seed: int = 0) -> tuple[list[dict], list[dict]]:
-    """(rows, records): of each condition the share of recordings that were refused, and that got each warning."""
+def report_rows(clips: Sequence, talkers: Sequence, seed: int = 0) -> tuple[list[dict], list[dict]]:
+    """(rows, records): of each condition the share of recordings that were refused, and that got each warning.
+
+    ``clips`` are spoilt; of the clips ``talkers`` recordings of one and of two speakers are joined.
+    """
     from tts.voice import Voice
 
     rng = np.random.default_rng(seed)
@@ -129,7 +132,7 @@ def report_rows(clips: Sequence, seed: int = 0) -> tuple[list[dict], list[dict]]
     for clip in clips:
         for condition, wav in spoilt(samples(clip), rng):
             hear(condition, wav, clip.id)
-    for condition, wav in dialogues(clips, rng):
+    for condition, wav in dialogues(talkers, rng):
         hear(condition, wav, "")
     for condition, wav in sounds(rng):
         hear(condition, 0.3 * wav / np.abs(wav).max(), "")

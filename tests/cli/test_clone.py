@@ -17,7 +17,9 @@ def recording(tmp_path, monkeypatch, spoken):
 
 
 def test_recordings_become_a_voice_with_its_consent_and_a_report(recording, tts):
-    done = tts("clone", "me.wav", "me.wav", "-o", "Jane.safetensors", "--consent", CONSENT, "-l", "en", "--licence", "CC0", "--json")
+    done = tts(
+        "clone", "me.wav", "me.wav", "-o", "Jane.safetensors", "--consent", CONSENT, "-l", "en", "--licence", "CC0", "--json"
+    )
     assert done.code == 0 and done.json["seconds"] == pytest.approx(8, abs=0.5)
     voice = Voice.load("Jane.safetensors")
     assert (voice.name, voice.language, voice.licence, voice.consent["statement"]) == ("jane", "en-us", "CC0", CONSENT)

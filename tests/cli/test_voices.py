@@ -45,7 +45,9 @@ def test_show_tells_facts_consent_and_report(tts, me):
     document = tts("voices", "show", "me.safetensors", "--json").json
     assert document["consent"] == me.consent and document["report"] == me.report.to_dict() and document["pitch"][0] > 100
     house = tts("voices", "show", "kerstin", "--json").json
-    assert house["name"] == "kerstin" and house["licence"] and house["consent"]["kind"] == "dataset_licence" and not house["report"]
+    assert (
+        house["name"] == "kerstin" and house["licence"] and house["consent"]["kind"] == "dataset_licence" and not house["report"]
+    )
     assert tts("voices", "show", "kerstn").code == 69 and tts("voices", "show", "none.safetensors").code == 66
     assert tts("voices", "show", "../kerstin").code == 66  # a path, and no voice name
 

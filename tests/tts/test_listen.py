@@ -191,7 +191,7 @@ def test_choose_takes_the_best_in_order_and_cuts_the_last():
     pieces = [_Piece(0, 0, 200, 0.5), _Piece(0, 300, 500, 0.9), _Piece(1, 0, 200, 0.8), _Piece(1, 400, 440, 0.7)]
     assert [(p.recording, p.start, p.end) for p in choose(pieces, 500)] == [(0, 300, 500), (1, 0, 200), (1, 400, 440)]
     kept = choose(pieces, 560)
-    assert [(p.recording, p.start, p.end) for p in kept][0] == (0, 0, 120) and sum(p.end - p.start for p in kept) == 560
+    assert (kept[0].recording, kept[0].start, kept[0].end) == (0, 0, 120) and sum(p.end - p.start for p in kept) == 560
     assert choose([], 100) == []
 
 

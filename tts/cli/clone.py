@@ -12,7 +12,9 @@ from tts.base import files, strict_json
 @click.command(epilog="Example:  tts clone me.wav -o me.safetensors --consent 'myself; recorded for this; 3 May 2026'")
 @click.argument("recordings", nargs=-1, required=True, metavar="RECORDING...")
 @click.option("-o", "--output", required=True, metavar="FILE", help="Voice file to write, .safetensors.")
-@click.option("--consent", metavar='"WHO; HOW; WHEN"|FILE.json', help="Consent of the person who speaks; stored in the voice. Required.")
+@click.option(
+    "--consent", metavar='"WHO; HOW; WHEN"|FILE.json', help="Consent of the person who speaks; stored in the voice. Required."
+)
 @click.option("--name", help="Name of the voice: a-z, 0-9, - and _. Default: after the output file.")
 @click.option("-l", "--language", default="", metavar="TAG", help="Language that is spoken in the recordings.")
 @click.option("--licence", default="", metavar="TEXT", help="Licence of the recordings; stored in the voice.")
@@ -26,8 +28,8 @@ def command(recordings, output, consent, name, language, licence, report, as_jso
     hash of the recordings, never the recordings themselves.
     """
     from frontend.languages import resolve
-    from tts.cli.voices.show import report_rows
     from tts.cli.table import table
+    from tts.cli.voices.show import report_rows
     from tts.voice import Voice
     from vocoder.audio.frames import frames_to_seconds
 

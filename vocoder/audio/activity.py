@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from vocoder.audio.frames import FRAME_RATE, HOP_LENGTH, N_FFT, SAMPLE_RATE
+from vocoder.audio.frames import HOP_LENGTH, N_FFT, SAMPLE_RATE
 from vocoder.audio.spectrum import stft
 
 BAND = slice(round(100 * N_FFT / SAMPLE_RATE), round(4000 * N_FFT / SAMPLE_RATE))  # bins where speech has its power
@@ -99,7 +99,3 @@ def connected(seed: np.ndarray, area: np.ndarray) -> np.ndarray:
     for start, end in edges(area | seed):
         kept[start:end] = seed[start:end].any()
     return kept
-
-
-def seconds(mask: np.ndarray) -> float:
-    return float(mask.sum()) / FRAME_RATE

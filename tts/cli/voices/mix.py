@@ -36,5 +36,7 @@ def command(parts, output, name, model, force):
 def _part(text: str) -> tuple[str, float]:
     voice, _, weight = text.rpartition("=")
     if not voice or not re.fullmatch(r"\d{1,9}(\.\d{0,9})?|\.\d{1,9}", weight, re.ASCII):
-        raise UsageError(f"{text!r:.80} is not VOICE=WEIGHT.", where="tts voices mix", code="usage.weight", fix="Like this: kerstin=0.7")
+        raise UsageError(
+            f"{text!r:.80} is not VOICE=WEIGHT.", where="tts voices mix", code="usage.weight", fix="Like this: kerstin=0.7"
+        )
     return voice, float(weight)

@@ -23,7 +23,9 @@ def command(voice, model, as_json):
     if as_json:
         click.echo(strict_json.dumps(facts, indent=1))
         return
-    plain = [[key, ", ".join(v) if isinstance(v, list) else v] for key, v in facts.items() if key not in ("consent", "report", "pitch")]
+    plain = [
+        [key, ", ".join(v) if isinstance(v, list) else v] for key, v in facts.items() if key not in ("consent", "report", "pitch")
+    ]
     if found.pitch:
         plain.append(["pitch", f"{found.pitch[0]:.0f} Hz, spread {found.pitch[1] * 17.31:.1f} semitones"])
     rows = [[key, value if isinstance(value, str) else f"{value:g}"] for key, value in plain if value not in (None, "")]
