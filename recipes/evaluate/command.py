@@ -314,8 +314,8 @@ def references(context, speech, split, per_corpus, corpora, out, results):
     clips, talkers = (select(found, n, corpora or None) for n in (per_corpus, 1000))
     rows, records = experiments.report_rows(clips, talkers)
     _write(context, "References: warnings and refusals", rows, records, [
-        "Share of recordings that a voice was refused of, and of the others the share with each warning (docs/voices.md). Rooms are "
-        "decaying noise, sounds are made by the command: real rooms and real music will differ."])
+        "Share of recordings that a voice was refused of, and of the others the share with each warning (docs/voices.md). Rooms "
+        "are decaying noise, sounds are made by the command: real rooms and real music will differ."])
     _write(context, "References: voice activity under noise", experiments.activity_rows(clips), [], [
         f"Frames of {len(clips)} clips. Noise below the active speech; 60 dB stands for none."], "references-activity")
 

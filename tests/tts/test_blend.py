@@ -1,4 +1,4 @@
-"""Mixes of voices: styles in proportion, consent of everybody, the first voice where it is alone; and names stay in the folder."""
+"""Mixes of voices: styles in proportion, consent of everybody, the first where it is alone; names stay in the folder."""
 
 import os
 
@@ -19,8 +19,9 @@ def fs2(model_folder):
 def cloned():
     reference = (np.random.default_rng(4).standard_normal((900, 100)) - 5).astype(np.float16).astype(np.float32)
     speaker = np.eye(1, 4, dtype=np.float32)[0]
-    return Voice("me", reference, consent={"kind": "asserted", "statement": "me"}, language="fr", licence="mine", pitch=(100.0, 0.1),
-                 speaker=speaker, speaker_model="e", source_sha256="ab")  # fmt: skip
+    consent = {"kind": "asserted", "statement": "me"}
+    facts = {"consent": consent, "language": "fr", "licence": "mine", "pitch": (100.0, 0.1), "source_sha256": "ab"}
+    return Voice("me", reference, speaker=speaker, speaker_model="e", **facts)
 
 
 def test_a_mix_is_the_weighted_mean_of_styles_and_is_spoken(fs2, cloned, tmp_path):
@@ -74,8 +75,8 @@ def test_a_voice_of_another_model_is_refused_by_name(fs2, model_folder):
 
 
 NAMES = [
-    "../ada", "../voices/ada", "voices/ada", "./ada", "/etc/passwd", "ada.safetensors", "ada\0", "a\0da", "..", ".", "", "/dev/zero", "ADA",
-    "ada/", "*", "a" * 5000, "~/ada", "ada\n", b"ada", 5, ("ada",),
+    "../ada", "../voices/ada", "voices/ada", "./ada", "/etc/passwd", "ada.safetensors", "ada\0", "a\0da", "..", ".", "", "/dev/zero",
+    "ADA", "ada/", "*", "a" * 5000, "~/ada", "ada\n", b"ada", 5, ("ada",),
 ]  # fmt: skip
 
 
