@@ -22,6 +22,7 @@ from tts import registry
 from tts.base.errors import ModelError, UnavailableError, UsageError
 from tts.speech import Span, Speech, join
 from tts.voice import Voice, VoiceInfo
+from tts.voicefile import NAME
 from vocoder.audio.frames import HOP_LENGTH, SAMPLE_RATE, frames_to_seconds
 
 SENTENCE_PAUSE, PARAGRAPH_PAUSE = 0.15, 0.45  # seconds added after a sentence and a paragraph, at rate 1
@@ -236,7 +237,7 @@ class Synthesizer:
 
     def voices(self) -> list[VoiceInfo]:
         """The voices of this model, most minutes first within a language."""
-        rows = [VoiceInfo.read(path) for path in sorted((self.folder / "voices").glob("*.safetensors"))]
+        rows = [VoiceInfo.read(path) for _, path in sorted(self._voice_files().items())]
         return sorted(rows, key=lambda row: (row.language, -row.minutes, row.name))
 
     def voice(self, name: str | None, language: str = "en-us") -> Voice:
@@ -248,12 +249,35 @@ class Synthesizer:
                 raise UnavailableError("this model has no voices.", where=folder, code="voice.none")
             of_language = [row for row in rows if row.language == language]
             name = (of_language or sorted(rows, key=lambda row: -row.minutes))[0].name
-        names = [path.stem for path in folder.glob("*.safetensors")]
-        if name not in names:
-            near = difflib.get_close_matches(str(name), names, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"Voices: {', '.join(sorted(names))}."
+        found = self._voice_files()
+        if not isinstance(name, str) or name not in found:
+            near = difflib.get_close_matches(str(name), found, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Voices: {', '.join(sorted(found))}."
             raise UnavailableError(f"voice {str(name)!r} does not exist.", where="voice", fix=hint, code="voice.unknown")
-        return Voice.load(folder / f"{name}.safetensors")
+        return Voice.load(found[name])
+
+    def _voice_files(self) -> dict[str, Path]:
+        """Name -> file of the voices that lie in the model's folder; a link that leads out of it is none."""
+        folder = (self.folder / "voices").resolve()
+        paths = (path for path in folder.glob("*.safetensors") if NAME.fullmatch(path.stem))
+        return {path.stem: path for path in paths if path.resolve().parent == folder and path.is_file()}
+
+    def clone(self, audio, *, consent=None, name: str | None = None, language: str | None = None) -> Voice:
+        """A voice of recordings of one person: :meth:`tts.voice.Voice.from_audio`; ``language`` as the person speaks there."""
+        from frontend.languages import resolve
+
+        return Voice.from_audio(audio, consent=consent, name=name, language=resolve(language).tag if language else "")
+
+    def style(self, voice: Voice) -> np.ndarray:
+        """Style vector [style_dim] of a voice with this model; errors as for speaking with it."""
+        self._load()
+        return self._voice_tensors(voice).style.numpy()
+
+    @property
+    def model_id(self) -> str:
+        """Hash of the acoustic model."""
+        self._load()
+        return self._config["model_id"]
 
     def warm(self, language: str = "en-us") -> None:
         """Load everything now rather than at the first text: weights, phonemiser, readings, the detector of languages."""

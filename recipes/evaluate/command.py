@@ -332,6 +332,24 @@ def editing(context, speech, split, corpus, edits, candidates, model, out, resul
     _write(context, "Editing: a word replaced in held-out recordings", rows, records, experiment.NOTES)
 
 
+@evaluate.command()
+@table_options("test")
+@click.pass_context
+def references(context, speech, split, per_corpus, corpora, out, results):
+    """What the report of a cloned voice is worth: recordings spoilt in known ways, and sounds that are no speech."""
+    from recipes.evaluate import references as experiments
+    from recipes.evaluate.clips import read_clips, select
+
+    found = read_clips(speech, split)
+    clips, talkers = (select(found, n, corpora or None) for n in (per_corpus, 1000))
+    rows, records = experiments.report_rows(clips, talkers)
+    _write(context, "References: warnings and refusals", rows, records, [
+        "Share of recordings that a voice was refused of, and of the others the share with each warning (docs/voices.md). Rooms "
+        "are decaying noise, sounds are made by the command: real rooms and real music will differ."])
+    _write(context, "References: voice activity under noise", experiments.activity_rows(clips), [], [
+        f"Frames of {len(clips)} clips. Noise below the active speech; 60 dB stands for none."], "references-activity")
+
+
 def _codec(folder):
     from codec import Codec
 

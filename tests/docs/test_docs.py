@@ -37,6 +37,7 @@ def commands(page: str) -> list[list[str]]:
 def parse(command: click.Command, name: str, arguments: list[str]) -> None:
     """Fail as the command line would: unknown command or option, value out of range."""
     if isinstance(command, click.Group):
+        arguments = getattr(command, "with_default", list)(arguments)
         inner = command.get_command(click.Context(command), arguments[0])
         assert inner is not None, f"{name} has no command {arguments[0]}"
         parse(inner, f"{name} {arguments[0]}", arguments[1:])

@@ -27,7 +27,7 @@ COMMANDS = {
     "align": "Tell when each word of a recording is said.",
     "codec": "Encode speech to tokens and back.",
     "text": "Show how a text will be read: words, phones, spans.",
-    "voices": "List the voices.",
+    "voices": "List the voices, look into one, mix them, compare two.",
     "languages": "List the languages and what the model heard of each.",
     "check": "Test this installation and measure this machine.",
     "limits": "Print every limit and exit code.",

@@ -13,6 +13,7 @@ from tts.base import files, strict_json
 from tts.base.errors import FileError, NotPermittedError, UsageError
 from tts.cli import values
 from tts.cli.source import given_text
+from tts.voicefile import NAME
 
 _AUDIO = (".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aif", ".aiff")
 _TIMING_KEYS = ("text", "sample_rate", "duration", "words", "phones", "chunks")
@@ -247,7 +248,8 @@ def _subtitle_form(subtitles: str | None) -> str | None:
 def _voice(voice: str | None, consent: str | None):
     """A name as it is; a path as a Voice: a recording with consent, or a saved one."""
     suffix = Path(voice).suffix.lower() if voice else ""
-    is_file = voice and (suffix in (*_AUDIO, ".safetensors") or "/" in voice or Path(voice).is_file())
+    is_name = voice and NAME.fullmatch(voice)  # a name stays one, whatever lies in the current folder
+    is_file = voice and not is_name and (suffix in (*_AUDIO, ".safetensors") or "/" in voice or Path(voice).is_file())
     if not is_file:
         if consent is not None:
             raise UsageError("--consent belongs to a recording given with --voice.", where="--consent", code="usage.consent")
