@@ -14,11 +14,15 @@ from tts.base.files import atomic_write
 VOICE_CLIPS = 40  # clips whose style vectors are averaged into a voice
 
 
-def record_model(exp, kind: str, config, architecture: str | None = None, warm_start=None) -> None:
-    """Leave in a training folder what :func:`export` must know of the model trained there, and of the one it began from."""
+def record_model(exp, kind: str, config, architecture: str | None = None, warm_start=None, extra: dict | None = None) -> None:
+    """Leave in a training folder what :func:`export` must know of the model trained there, and of the one it began from.
+
+    ``extra`` goes into the exported config as it is.
+    """
     from vocoder.nn.checkpoint import load_config
 
     facts = {"kind": kind, "model": asdict(config), **({"architecture": architecture} if architecture else {})}
+    facts["extra"] = extra or {}
     if warm_start:
         before = load_config(warm_start)
         facts["began_from"] = {"model_id": before["model_id"], "steps": all_steps(before)}
@@ -64,14 +68,13 @@ def export(exp, dump, out, *, dtype: str = "float16", voices_from_minutes: float
             fix="Train on for a moment: training sets it aside and goes on from the one before.",
         ) from error
     heard = corpus_facts(dump)
-    config = {"kind": facts["kind"], "model": facts["model"], "steps": step, **heard}
+    config = {"kind": facts["kind"], "model": facts["model"], "steps": step, **heard, **facts.get("extra", {})}
     config |= {name: facts[name] for name in ("architecture", "began_from") if name in facts}
     if facts["kind"] == "acoustic":
         config["inventory"] = inventory.digest(facts["model"].get("prior", facts["model"])["variance"]["text"]["n_symbols"])
     if facts["kind"] == "aligner":
         config["inventory"] = inventory.digest(facts["model"]["n_symbols"])
-    weights = exported(tensors["ema"]) if facts["kind"] == "codec" else tensors["ema"]
-    written = save_model(out, weights, config, card(facts, step, heard), dtype)
+    written = save_model(out, exported(tensors["ema"]), config, card(facts, step, heard), dtype)
     if facts["kind"] == "acoustic":
         write_voices(out, dump, voices_from_minutes)
     return written

@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, groupby, pairwise
 from numbers import Integral, Real
 from pathlib import Path
@@ -24,6 +24,7 @@ from tts.payload import payload_of
 from tts.provenance import record, unmarked
 from tts.speech import Span, Speech, join
 from tts.voice import Voice, VoiceInfo
+from tts.voicefile import NAME
 from vocoder.audio.frames import HOP_LENGTH, SAMPLE_RATE, frames_to_seconds
 
 SENTENCE_PAUSE, PARAGRAPH_PAUSE = 0.15, 0.45  # seconds added after a sentence and a paragraph, at rate 1
@@ -77,7 +78,7 @@ class _Manner:
     seed: int
     steps: int | None
     guidance: float | None
-    provenance: dict  # the record of what is spoken; it says whether the watermark is applied
+    provenance: dict = field(default_factory=dict)  # the record of what is spoken; it says whether the watermark is applied
 
 
 class Synthesizer:
@@ -161,6 +162,44 @@ class Synthesizer:
         manner = _Manner(plan.voice, tensors, controls, plan.seed, plan.steps, plan.guidance, made)
         return join(self._spoken(plan.analysis, zip(plan.clauses, plan.prosody, strict=True), manner))
 
+    def copy_prosody(self, plan: Plan, recording) -> tuple[Plan, list[str]]:
+        """A plan with the prosody of a recording of its text, and what makes that doubtful; see :mod:`tts.prosody`."""
+        from tts.prosody import copy_prosody
+
+        self._load()
+        return copy_prosody(plan, recording, codes_of(self._acoustic))
+
+    def edit(self, audio, text: str, **changes):
+        """A recording with other words, where it is edited, and the same samples everywhere else.
+
+        Args:
+            audio: Path, bytes, or (samples, rate) of one person's speech, one channel, up to 2 minutes.
+            text: What is said in it.
+            replace: Pairs (words, new words); the words stand once in the text, else give their neighbours too.
+            insert_after: Pairs (words, new words).
+            delete: Words.
+            to: The whole new text, instead of the three above.
+            language, lexicon: As for :meth:`synth`.
+            consent: Of the person who speaks: who agreed, how and when. Required.
+            candidates: Prosodies that are drawn; the best is kept.
+            seed: Of the draw and of the noise.
+
+        Returns:
+            tts.edit.Edited: samples in the recording's own rate and format, edited stretches, joins.
+
+        Raises:
+            NotPermittedError: No consent is given.
+            DataError: The words are not in the text, the recording has several channels, is too long, or no speech.
+        """
+        from tts.edit import edit_recording
+        from tts.edit.region import Speaker
+
+        def speaker_of(voice: Voice) -> Speaker:
+            self._load()
+            return Speaker.of(self._acoustic, self._vocoder, self._voice_tensors(voice), self.folder)
+
+        return edit_recording(speaker_of, audio, text, **changes)
+
     def _begin(
         self,
         text: str,
@@ -215,7 +254,7 @@ class Synthesizer:
 
     def voices(self) -> list[VoiceInfo]:
         """The voices of this model, most minutes first within a language."""
-        rows = [VoiceInfo.read(path) for path in sorted((self.folder / "voices").glob("*.safetensors"))]
+        rows = [VoiceInfo.read(path) for _, path in sorted(self._voice_files().items())]
         return sorted(rows, key=lambda row: (row.language, -row.minutes, row.name))
 
     def voice(self, name: str | None, language: str = "en-us") -> Voice:
@@ -227,12 +266,35 @@ class Synthesizer:
                 raise UnavailableError("this model has no voices.", where=folder, code="voice.none")
             of_language = [row for row in rows if row.language == language]
             name = (of_language or sorted(rows, key=lambda row: -row.minutes))[0].name
-        names = [path.stem for path in folder.glob("*.safetensors")]
-        if name not in names:
-            near = difflib.get_close_matches(str(name), names, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"Voices: {', '.join(sorted(names))}."
+        found = self._voice_files()
+        if not isinstance(name, str) or name not in found:
+            near = difflib.get_close_matches(str(name), found, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Voices: {', '.join(sorted(found))}."
             raise UnavailableError(f"voice {str(name)!r} does not exist.", where="voice", fix=hint, code="voice.unknown")
-        return Voice.load(folder / f"{name}.safetensors")
+        return Voice.load(found[name])
+
+    def _voice_files(self) -> dict[str, Path]:
+        """Name -> file of the voices that lie in the model's folder; a link that leads out of it is none."""
+        folder = (self.folder / "voices").resolve()
+        paths = (path for path in folder.glob("*.safetensors") if NAME.fullmatch(path.stem))
+        return {path.stem: path for path in paths if path.resolve().parent == folder and path.is_file()}
+
+    def clone(self, audio, *, consent=None, name: str | None = None, language: str | None = None) -> Voice:
+        """A voice of recordings of one person: :meth:`tts.voice.Voice.from_audio`; ``language`` as the person speaks there."""
+        from frontend.languages import resolve
+
+        return Voice.from_audio(audio, consent=consent, name=name, language=resolve(language).tag if language else "")
+
+    def style(self, voice: Voice) -> np.ndarray:
+        """Style vector [style_dim] of a voice with this model; errors as for speaking with it."""
+        self._load()
+        return self._voice_tensors(voice).style.numpy()
+
+    @property
+    def model_id(self) -> str:
+        """Hash of the acoustic model."""
+        self._load()
+        return self._config["model_id"]
 
     def warm(self, language: str = "en-us") -> None:
         """Load everything now rather than at the first text: weights, phonemiser, readings, the detector of languages."""
@@ -335,6 +397,15 @@ class Synthesizer:
             yield replace(chunk, samples=limited(faded(wav, fade_in, done == total)))
             chunk = replace(chunk, words=(), phones=(), chunks=(), prosody=())
         yield from silence(chunk, pause)
+
+
+def codes_of(acoustic):
+    """(mel [T, 100], durations [N]) -> prosody codes [N], of an acoustic model that has them; else None."""
+    import torch
+
+    if not hasattr(acoustic.variance, "codes_of"):
+        return None
+    return lambda mel, durations: acoustic.variance.codes_of(torch.from_numpy(mel), durations).numpy()
 
 
 def silence(chunk: Speech, seconds: float) -> Iterator[Speech]:

@@ -358,6 +358,54 @@ def watermark(context, speech, clips, every, compared, tables, with_dnsmos, mode
             "changes the gain of bands by about a decibel, it adds no noise."], "watermark-cost")
 
 
+@evaluate.command()
+@_option("--speech", default="../shared/speech", metavar="DIR", help="Corpus folder with metadata.tsv.")
+@_option("--split", type=click.Choice(["dev", "test"]), default="test", help="Clips to judge.")
+@_option("--corpus", default="en_testclean", metavar="NAME", help="Of this corpus.")
+@_option("--edits", type=click.IntRange(1), default=20, metavar="N", help="Edits, one a clip, speakers in turn.")
+@_option("--candidates", type=click.IntRange(1, 256), default=16, metavar="N", help="Prosodies that are drawn.")
+@with_outputs
+@MODEL
+@click.pass_context
+def editing(context, speech, split, corpus, edits, candidates, model, out, results):
+    """Automatic word replacements in recordings: phone errors, similarity, joins, samples outside."""
+    from recipes.evaluate import editing as experiment
+    from recipes.evaluate.clips import read_clips, select
+    from recipes.evaluate.house import CONSENT
+    from recipes.evaluate.similarity import SpeakerJudge
+    from tts.api import Synthesizer
+    from tts.voice import Voice
+
+    synthesizer = Synthesizer(model=model)
+    clips = select(read_clips(speech, split), 3 * edits, [corpus])  # not every clip has a word that serves
+    rows, records = experiment.editing(
+        clips,
+        lambda item: synthesizer.edit(item.clip.wav, item.clip.text, replace=[(item.old, item.new)], language=item.clip.language,
+                                      consent=CONSENT, candidates=candidates),
+        experiment.frame_recogniser(), SpeakerJudge().embed,
+        lambda clip, text: synthesizer.synth(text, language=clip.language,
+                                             voice=Voice.from_audio([clip.wav], consent=CONSENT)).samples, edits)
+    _write(context, "Editing: a word replaced in held-out recordings", rows, records, experiment.NOTES)
+
+
+@evaluate.command()
+@table_options("test")
+@click.pass_context
+def references(context, speech, split, per_corpus, corpora, out, results):
+    """What the report of a cloned voice is worth: recordings spoilt in known ways, and sounds that are no speech."""
+    from recipes.evaluate import references as experiments
+    from recipes.evaluate.clips import read_clips, select
+
+    found = read_clips(speech, split)
+    clips, talkers = (select(found, n, corpora or None) for n in (per_corpus, 1000))
+    rows, records = experiments.report_rows(clips, talkers)
+    _write(context, "References: warnings and refusals", rows, records, [
+        "Share of recordings that a voice was refused of, and of the others the share with each warning (docs/voices.md). Rooms "
+        "are decaying noise, sounds are made by the command: real rooms and real music will differ."])
+    _write(context, "References: voice activity under noise", experiments.activity_rows(clips), [], [
+        f"Frames of {len(clips)} clips. Noise below the active speech; 60 dB stands for none."], "references-activity")
+
+
 def _codec(folder):
     from codec import Codec
 

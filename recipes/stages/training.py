@@ -37,6 +37,19 @@ def train_aligner(dump, exp, minutes, device, config, overrides, pack, max_steps
     click.echo(f"train-aligner: step {step:,} in {exp}")
 
 
+@click.command("train-speaker", epilog="Example:  python -m recipes train-speaker --exp exp/speaker --minutes 60")
+@training_options
+def train_speaker(dump, exp, minutes, device, config, overrides, pack, max_steps):
+    """The speaker encoder, on all speakers of the corpus. YAML sections: model, task, train."""
+    from recipes.train import speaker
+    from tts.models.speaker import EcapaConfig
+
+    given = _prepare(config, overrides, ("model", "task", "train"), pack, dump)
+    model, task = _dataclass(EcapaConfig, given["model"]), _dataclass(speaker.SpeakerTask, given["task"])
+    step = speaker.main(dump, exp, minutes, device, model, task, _train(given), max_steps)
+    click.echo(f"train-speaker: step {step:,} in {exp}")
+
+
 @click.command("train-vocoder", epilog="Example:  python -m recipes train-vocoder --exp exp/vocoder --minutes 600")
 @training_options
 @click.option("--mels", metavar="DIR", help="Fine-tune on predicted mels: a store made by synthesis on natural timing.")
@@ -70,7 +83,7 @@ def train_codec(dump, exp, minutes, device, config, overrides, pack, max_steps, 
 
 @click.command("train-acoustic", epilog="Example:  python -m recipes train-acoustic --model flow --exp exp/flow --minutes 600")
 @training_options
-@click.option("--model", type=click.Choice(["fs2", "flow"]), default="fs2", show_default=True, help="Kind of model.")
+@click.option("--model", type=click.Choice(["fs2", "flow", "megatts"]), default="fs2", show_default=True, help="Kind of model.")
 @click.option("--warm-start", metavar="DIR", help="Model folder whose fitting tensors are taken over.")
 def train_acoustic(dump, exp, minutes, device, config, overrides, pack, max_steps, model, warm_start):
     """An acoustic model on aligned features. YAML sections: text (its size and adaptor), task, train."""
@@ -94,6 +107,20 @@ def train_watermark(dump, exp, minutes, device, config, overrides, pack, max_ste
     model, task = _dataclass(MarkConfig, given["model"]), _dataclass(watermark.MarkTask, given["task"])
     step = watermark.main(dump, exp, minutes, device, model, task, _train(given), mels, max_steps)
     click.echo(f"train-watermark: step {step:,} in {exp}")
+
+
+@click.command("train-prosody",
+               epilog="Example:  python -m recipes train-prosody --acoustic exp/models/megatts --exp exp/prosody --minutes 60")
+@training_options
+@click.option("--acoustic", required=True, metavar="DIR", help="The megatts model whose codes are learned.")
+def train_prosody(dump, exp, minutes, device, config, overrides, pack, max_steps, acoustic):
+    """A prosody model over the codes of a megatts. YAML sections: model (form: causal or masked ...), task, train."""
+    from recipes.train import prosody
+
+    given = _prepare(config, overrides, ("model", "task", "train"), pack, dump)
+    step = prosody.main(dump, exp, minutes, acoustic, device, given["model"], _dataclass(prosody.ProsodyTask, given["task"]),
+                        _train(given), max_steps)  # fmt: skip
+    click.echo(f"train-prosody: step {step:,} in {exp}")
 
 
 @click.command(epilog="Example:  python -m recipes align --dump dump --aligner exp/models/aligner")

@@ -1,4 +1,4 @@
-"""Train an acoustic model (``fs2`` or ``flow``) on aligned features.
+"""Train an acoustic model (``fs2``, ``flow`` or ``megatts``) on aligned features.
 
     python -m recipes train-acoustic --dump egs/house/tts1/dump --exp exp/fs2 --model fs2 --minutes 600
 
@@ -22,8 +22,9 @@ from recipes.store import StoreWriter
 from recipes.train.loop import Player, Task, TrainConfig, device_of, move, train
 from tts.base.errors import ModelError, UsageError
 from tts.models.fs2 import Fs2, Fs2Config
+from tts.models.speaker import SpeakerEncoder
 from tts.models.text import TextConfig
-from tts.models.variance import VarianceConfig, band_mask
+from tts.models.variance import VarianceConfig, band_mask, measure
 from vocoder.audio.f0 import interpolate_log_f0
 from vocoder.audio.frames import MEL, N_MELS
 from vocoder.nn.masks import length_mask
@@ -35,8 +36,14 @@ class AcousticTask:
     longest: int = 1200  # frames
     reference_frames: tuple[int, int] = (110, 300)  # 1.5 to 4 s
     balance: float = 0.5  # weight of a language: its share of frames to this power
+    speaker_balance: float = 1.0  # weight of a speaker within it: the same; 1 = every utterance counts alike
+    freeze_text: bool = False  # the text encoder stays as it began
+    quantize: bool = True  # ``megatts``: False lets prosody pass as it is, for a start; the books are made from what that learned
+    codes_until: int | None = None  # step from which prosody encoder and books stand still: a language model may learn them
+    speaker_weight: float = 0.0  # of the speaker encoder's judgement
+    speaker_encoder: str | None = None  # its folder; the house encoder when None
     warp: float = 0.4  # share of utterances whose speaker is made larger or smaller (recipes/augment.py)
-    adversarial_from: int | None = None  # step at which mel discriminators join (``fs2`` only); None = never
+    adversarial_from: int | None = None  # step at which mel discriminators join (not for ``flow``); None = never
     adversarial_weight: float = 0.1
     feature_weight: float = 0.5
 
@@ -55,8 +62,17 @@ class AcousticTraining(Task):
         self.dev_keys = [
             k for k in self.dev.keys if k in self.dev.store("durations") and self.dev.utterances[k].speaker in known
         ]
-        self.batches = FrameBatches(frames, task.budget, seed, repeats(self.train, frames, task.balance))
+        self.batches = FrameBatches(frames, task.budget, seed, repeats(self.train, frames, task.balance, task.speaker_balance))
         self.players = [Player("model", model, self.generate)]
+        self.judge = SpeakerEncoder.load(task.speaker_encoder) if task.speaker_weight else None
+        if task.freeze_text:
+            model.variance.text.requires_grad_(False)
+        if model.kind == "megatts":
+            model.variance.quantizing = task.quantize
+            quantizer = model.variance.prosody.quantizer
+            if task.quantize and not quantizer.books[0].vectors.any():
+                quantizer.initialise(self.latents(), torch.Generator().manual_seed(seed))
+            quantizer.start_learning()
         if self.discriminators:
             self.players.insert(0, Player("discriminator", self.discriminators, self.discriminate, task.adversarial_from))
 
@@ -64,10 +80,14 @@ class AcousticTraining(Task):
         rng = np.random.default_rng([self.seed, step, 1])
         return collate(self.train, self.batches(step), self.speakers, rng, self.task.reference_frames, self.task.warp)
 
-    def predict(self, batch: dict, scratch: dict) -> dict:
+    def predict(self, batch: dict, step: int, scratch: dict) -> dict:
         """The model's losses, computed once a step; mels cut to the band of the recording for the discriminators."""
         if "losses" not in scratch:
+            if self.model.kind == "megatts":
+                self.settle_codes(step)
             scratch["losses"] = self.model.loss(batch, scratch)
+            if self.judge:
+                scratch["losses"]["same_speaker"] = self.task.speaker_weight * self.strangeness(batch, scratch["mel"])
             if self.discriminators:
                 bands, floor = band_mask(batch["bandwidth"]), float(np.log(MEL.floor))
                 shortest = int(batch["frame_lengths"].min())
@@ -76,15 +96,44 @@ class AcousticTraining(Task):
                 scratch["places"] = torch.rand(len(bands), device=bands.device)
         return scratch["losses"]
 
+    def strangeness(self, batch: dict, mel) -> torch.Tensor:
+        """How unlike the speaker predicted mels sound: 1 - cosine of what the speaker encoder hears of them and of natural ones.
+
+        Over two seconds of each utterance. Source: speaker consistency loss, YourTTS (arXiv 2112.02418) §2.2.
+        """
+        self.judge.model.to(mel.device)
+        size = min(JUDGED_FRAMES, int(batch["frame_lengths"].min()))
+        start = int(torch.randint(0, int(batch["frame_lengths"].min()) - size + 1, ()))
+        piece = slice(start, start + size)
+        with torch.no_grad():
+            natural = self.judge(batch["mel"][:, piece])
+        return 1 - (self.judge(mel[:, piece]) * natural).sum(-1).mean()
+
+    def settle_codes(self, step: int) -> None:
+        """Whether the prosody codes still learn at this step."""
+        if self.task.codes_until is not None and step >= self.task.codes_until:
+            self.model.variance.prosody.requires_grad_(False).eval()
+
+    @torch.no_grad()
+    def latents(self) -> torch.Tensor:
+        """Prosody latents of thousands of training phones [n, code_dim], as the model makes them now."""
+        rows, step = [], 0
+        while sum(map(len, rows)) < CODE_LATENTS:
+            batch = move(self.batch(step), device_of(self.model))
+            m = measure(batch)
+            rows.append(self.model.variance.prosody(batch["mel"], m)[m.spoken])
+            step += 1
+        return torch.cat(rows)
+
     def discriminate(self, batch: dict, step: int, scratch: dict) -> dict:
-        self.predict(batch, scratch)
+        self.predict(batch, step, scratch)
         both = torch.cat([scratch["real"], scratch["fake"].detach()])
         logits, maps = self.discriminators(both, scratch["places"].repeat(2))
         scratch["real_maps"] = [[m.detach().chunk(2)[0] for m in layers] for layers in maps]
         return {"d": discriminator_loss([x.chunk(2)[0] for x in logits], [x.chunk(2)[1] for x in logits])}
 
     def generate(self, batch: dict, step: int, scratch: dict) -> dict:
-        losses = dict(self.predict(batch, scratch))
+        losses = dict(self.predict(batch, step, scratch))
         if "real_maps" in scratch:
             logits, maps = self.discriminators(scratch["fake"], scratch["places"])
             losses["adversarial"] = self.task.adversarial_weight * generator_loss(logits)
@@ -115,6 +164,11 @@ class AcousticTraining(Task):
         writer.add_image("mel/predicted_above_natural", (picture + 11.5) / 14, step, dataformats="HW")
 
 
+JUDGED_FRAMES = 150  # 2 s
+CODE_LATENTS = 20_000
+MOST_REFERENCES = 4  # utterances that a reference may be made of
+
+
 class Speakers:
     """Speaker numbers, and the training utterances of each for references."""
 
@@ -126,15 +180,17 @@ class Speakers:
         self.numbers = {name: i for i, name in enumerate(sorted(self.utterances))}
 
     def reference(self, key: str, speaker: str, rng, bounds: tuple[int, int]) -> np.ndarray:
-        """A crop of 1.5 to 4 s of this speaker, of another utterance when there is one: mel [T, 100]."""
-        choices = self.utterances[speaker]
-        other = choices[int(rng.integers(len(choices)))]
-        if other == key and len(choices) > 1:
-            other = choices[(choices.index(key) + 1) % len(choices)]
-        mel = self.corpus.get("mel", other)
-        size = min(int(rng.integers(*bounds)), len(mel))
-        start = int(rng.integers(0, len(mel) - size + 1))
-        return mel[start : start + size]
+        """A crop of this speaker, of one or more other utterances when there are any: mel [T, 100]."""
+        choices = [other for other in self.utterances[speaker] if other != key] or [key]
+        size, pieces = int(rng.integers(*bounds)), []
+        while size > 0 and len(pieces) < MOST_REFERENCES:
+            mel = self.corpus.get("mel", choices[int(rng.integers(len(choices)))])
+            start = int(rng.integers(0, max(0, len(mel) - size) + 1))
+            pieces.append(mel[start : start + size])
+            size -= len(pieces[-1])
+            if len(choices) == 1 or size < bounds[0] // 2:
+                break
+        return np.concatenate(pieces)
 
 
 def collate(corpus: Corpus, keys: list[str], speakers: Speakers, rng, bounds, warp: float = 0.0) -> dict:
@@ -177,23 +233,32 @@ def dropped(folder: Path) -> list[str]:
     return [line.split("\t")[0] for line in path.read_text(encoding="utf-8").splitlines()[1:]] if path.exists() else []
 
 
-def repeats(corpus: Corpus, frames: dict[str, int], power: float) -> dict[str, float]:
-    """How often an epoch shows each utterance: languages weigh by (share of frames) ** power."""
+def repeats(corpus: Corpus, frames: dict[str, int], power: float, speaker_power: float = 1.0) -> dict[str, float]:
+    """How often an epoch shows each utterance: languages weigh by (share of frames) ** power, so do a language's speakers."""
 
-    def shares(name):
-        totals: dict[str, int] = {}
+    def shares(group):
+        totals: dict = {}
         for key, n in frames.items():
-            group = getattr(corpus.utterances[key], name)
-            totals[group] = totals.get(group, 0) + n
+            totals[group(key)] = totals.get(group(key), 0) + n
         return totals
 
     if not frames:
         return {}
-    languages = shares("language")
-    total = sum(languages.values())
-    weight = {lang: (n / total) ** (power - 1) for lang, n in languages.items()}
-    mean = sum(weight[corpus.utterances[k].language] * n for k, n in frames.items()) / total
-    return {k: weight[corpus.utterances[k].language] / mean for k in frames}
+
+    def language(key):
+        return corpus.utterances[key].language
+
+    def speaker(key):
+        return corpus.utterances[key].speaker
+
+    languages, speakers, total = shares(language), shares(speaker), sum(frames.values())
+    within = {key: (speakers[speaker(key)] / languages[language(key)]) ** (speaker_power - 1) for key in frames}
+    heard = dict.fromkeys(languages, 0.0)
+    for key, n in frames.items():
+        heard[language(key)] += within[key] * n
+    weight = {lang: (n / total) ** power for lang, n in languages.items()}
+    mean = sum(weight.values()) / total
+    return {key: weight[language(key)] * within[key] / heard[language(key)] / mean for key in frames}
 
 
 def teacher_forced_mel(model, batch: dict):
@@ -237,6 +302,10 @@ def build(kind: str, dump, overrides: dict | None = None, freeze_prior: bool = F
     variance = VarianceConfig(text=text, n_speakers=n_speakers)
     if kind == "fs2":
         return Fs2(Fs2Config(variance=variance))
+    if kind == "megatts":
+        from tts.models.megatts import Megatts, MegattsConfig
+
+        return Megatts(MegattsConfig(variance=variance))
     from tts.models.flow import Flow, FlowConfig
 
     return Flow(FlowConfig(prior=Fs2Config(variance=variance), freeze_prior=freeze_prior))
@@ -259,8 +328,9 @@ def main(
     A ``flow`` learns the residual of an ``fs2``: of the one it starts from, which then stays as it is, or else of its
     own, which it trains at the same time.
     """
-    if model != "fs2" and task.adversarial_from is not None:
-        raise UsageError("mel discriminators train fs2 only.", where="adversarial_from", fix="Leave it out.")
+    if model == "flow" and (task.adversarial_from is not None or task.speaker_weight):
+        raise UsageError("judges of the mel train fs2 and megatts only.", where="task", fix="Leave adversarial_from and "
+                         "speaker_weight out.")  # fmt: skip
     config = config or TrainConfig(learning_rate=8e-4, warmup_steps=500)
     net = build(model, dump, overrides, freeze_prior=bool(warm_start))
     if warm_start:

@@ -6,6 +6,7 @@ import torch
 
 from tts.models.flow import Flow, FlowConfig
 from tts.models.fs2 import Fs2, Fs2Config
+from tts.models.megatts import Megatts, MegattsConfig, ProsodyConfig
 from tts.models.reference import ReferenceConfig
 from tts.models.text import TextConfig
 from tts.models.variance import VarianceConfig
@@ -33,6 +34,10 @@ def build(kind, freeze_prior=False, **text):
         prior = Fs2Config(variance_config(**text), hidden=24, n_blocks=3, dropout=0.0)
         if kind == "fs2":
             model = Fs2(prior)
+        elif kind == "megatts":
+            prosody = ProsodyConfig(dim=12, hidden=16, n_frame_blocks=1, n_phone_blocks=1, codebook_size=8, code_dim=4)
+            model = Megatts(MegattsConfig(prior.variance, prosody, hidden=24, n_blocks=3, drop_codes=0.0))
+            model.variance.prosody.quantizer.initialise(torch.randn(500, 4), torch.Generator().manual_seed(0))
         else:
             model = Flow(FlowConfig(prior, freeze_prior, dim=16, hidden=24, n_blocks=3, time_dim=8, drop_condition=0.0, steps=2))
         for parameter in model.parameters():

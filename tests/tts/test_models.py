@@ -10,12 +10,13 @@ from tts.base.errors import DataError, ModelError
 from tts.models import model_classes
 from tts.models.flow import FlowConfig
 from tts.models.fs2 import to_hz
+from tts.models.megatts import PROSODY_BANDS
 from tts.models.reference import REFERENCE_BANDS, reference_crop
 from tts.models.text import TextConfig, expand, mean_over_phones, position_in_phone
 from tts.models.variance import LONGEST_PHONE, PhonePlan, VoiceTensors, band_mask, masked_mean
 from vocoder.nn.masks import length_mask
 
-KINDS = ("fs2", "flow")
+KINDS = ("fs2", "flow", "megatts")
 
 
 def phones_of(batch, i=0):
@@ -61,7 +62,7 @@ def test_padding_never_changes_real_frames(tiny, batch_of, kind, monkeypatch):
         with torch.inference_mode():
             conditions, pitch, cond, tokens, losses = model.variance.training_pass(batch)
             mask = length_mask(batch["frame_lengths"], batch["mel"].shape[1])
-            mel = (model if kind == "fs2" else model.prior).decode(conditions, mask, cond, tokens)[0]
+            mel = (model.prior if kind == "flow" else model).decode(conditions, mask, cond, tokens)[0]
             if kind == "flow":
                 x = torch.linspace(-1, 1, 100).expand(*mask.shape, 100)
                 mel = model.velocity(x, torch.full((len(x),), 0.3), conditions, mel, mask, cond, tokens)
@@ -269,7 +270,7 @@ def test_unknown_names_are_refused_with_the_known_ones():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "name", "bound"), [("fs2", "mel", 0.25), ("flow", "flow", 0.4)])
+@pytest.mark.parametrize(("kind", "name", "bound"), [("fs2", "mel", 0.25), ("flow", "flow", 0.4), ("megatts", "mel", 0.25)])
 def test_two_utterances_are_learned_by_heart(tiny, batch_of, kind, name, bound):
     """The loss after 100 steps falls below ``bound`` of where it was: measured 0.15 (mel) and 0.2 (flow)."""
     model, batch = tiny(kind).train(), batch_of()
@@ -301,6 +302,57 @@ def test_a_voice_moves_the_sound(tiny, batch_of):
     other_style = model.infer(phones, VoiceTensors(voice.style + 1, voice.tokens), plan)[0]
     other_tokens = model.infer(phones, VoiceTensors(voice.style, voice.tokens + 1), plan)[0]
     assert not torch.allclose(mel, other_style, atol=1e-4) and not torch.allclose(mel, other_tokens, atol=1e-6)
+
+
+def test_a_megatts_without_codes_begins_as_the_fs2_that_it_starts_from(tiny, model_folder, batch_of):
+    from frontend import inventory
+    from recipes.train.acoustic import take_over
+    from tts.models import load_acoustic
+
+    mega, (fs2, _) = tiny("megatts", n_symbols=inventory.size()), load_acoustic(model_folder / "fs2")
+    assert take_over(mega, model_folder / "fs2") >= len(fs2.state_dict())
+    torch.nn.init.zeros_(mega.variance.timbre.out.weight)  # as a new one has it
+    torch.nn.init.zeros_(mega.variance.timbre.out.bias)
+    batch = batch_of()
+    phones = phones_of(batch)
+    with torch.inference_mode():
+        plan = fs2.variance.plan(phones, voice_of(fs2, batch))
+    mels = [model.infer(phones, voice_of(model, batch), plan)[0] for model in (fs2, mega)]
+    torch.testing.assert_close(*mels, atol=1e-4, rtol=0)
+
+
+def test_prosody_codes_come_from_the_low_band_and_only_where_phones_have_frames(tiny, batch_of):
+    variance, batch = tiny("megatts").variance, batch_of()
+    mel, durations = batch["mel"][0, :50], batch["durations"][0, :9]
+    codes = variance.codes_of(mel, durations)
+    assert ((codes == -1) == (durations == 0)).all() and codes.max() < 8
+    above, louder = mel.clone(), mel + 0.5
+    above[:, PROSODY_BANDS:] += 3.0
+    assert torch.equal(variance.codes_of(above, durations), codes)
+    assert torch.equal(variance.codes_of(louder, durations), codes)  # the level is no prosody
+
+
+def test_codes_move_timing_pitch_and_sound_and_wrong_ones_are_refused(tiny, batch_of):
+    model, batch = tiny("megatts"), batch_of()
+    phones, voice = phones_of(batch), voice_of(model, batch)
+    with torch.inference_mode():
+        one, other = (model.variance.plan(phones, voice, codes=np.full(9, code)) for code in (1, 5))
+    assert not np.allclose(one.pitch, other.pitch) and not np.allclose(one.energy, other.energy)
+    same_plan = PhonePlan(one.durations, one.pitch, one.energy, other.codes)
+    assert not torch.allclose(model.infer(phones, voice, one)[0], model.infer(phones, voice, same_plan)[0], atol=1e-5)
+    for codes in (np.zeros(8, np.int64), np.full(9, 8)):
+        with pytest.raises(DataError):
+            model.variance.plan(phones, voice, codes=codes)
+
+
+def test_phones_attend_to_the_whole_reference(tiny, batch_of):
+    model, batch = tiny("megatts"), batch_of()
+    phones, voice = phones_of(batch), voice_of(model, batch)
+    assert voice.memory.shape == (4, 8)  # 30 frames in steps of 8
+    with torch.inference_mode():
+        plan = model.variance.plan(phones, voice)
+    changed = VoiceTensors(voice.style, voice.tokens, voice.memory + 1)
+    assert not torch.allclose(model.infer(phones, voice, plan)[0], model.infer(phones, changed, plan)[0], atol=1e-6)
 
 
 def test_a_flow_starts_from_an_fs2_and_leaves_it_as_it_is(tiny, model_folder, batch_of):

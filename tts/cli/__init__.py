@@ -23,10 +23,12 @@ from tts.base.errors import FileError, InternalError, ResourceError, TtsError, U
 COMMANDS = {
     "synth": "Speak text into a file or a pipe.",
     "clone": "Make a voice file of recordings of a person.",
+    "edit": "Change words in a recording.",
+    "align": "Tell when each word of a recording is said.",
     "codec": "Encode speech to tokens and back.",
     "detect": "Tell whether audio carries the watermark and a provenance record.",
     "text": "Show how a text will be read: words, phones, spans.",
-    "voices": "List the voices.",
+    "voices": "List the voices, look into one, mix them, compare two.",
     "languages": "List the languages and what the model heard of each.",
     "check": "Test this installation and measure this machine.",
     "limits": "Print every limit and exit code.",

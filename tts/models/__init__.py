@@ -24,7 +24,7 @@ def load_acoustic(folder):
 
 
 def model_classes(architecture: str):
-    """Model and config class of "fs2" or "flow"."""
+    """Model and config class of "fs2", "flow" or "megatts"."""
     from tts.base.errors import ModelError
 
     if architecture == "fs2":
@@ -35,4 +35,8 @@ def model_classes(architecture: str):
         from tts.models.flow import Flow, FlowConfig
 
         return Flow, FlowConfig
-    raise ModelError(f"architecture {architecture!r} is unknown.", fix="Known: fs2, flow. A newer parlance may know it.")
+    if architecture == "megatts":
+        from tts.models.megatts import Megatts, MegattsConfig
+
+        return Megatts, MegattsConfig
+    raise ModelError(f"architecture {architecture!r} is unknown.", fix="Known: fs2, flow, megatts. A newer parlance may know it.")

@@ -48,7 +48,7 @@ class Fs2(nn.Module):
         super().__init__()
         self.config = config
         dim, style_dim = config.variance.decoder_dim, config.variance.reference.style_dim
-        self.variance = VarianceAdaptor(config.variance)
+        self.variance = self.adaptor(config.variance)
         self.attend = CrossAttention(dim, config.variance.reference.dim)
         self.blocks = nn.ModuleList(
             ConvNeXtBlock(dim, config.hidden, 0.3, cond_dim=style_dim, dropout=config.dropout)
@@ -56,6 +56,9 @@ class Fs2(nn.Module):
         )
         self.norm = nn.LayerNorm(dim)
         self.out = nn.Linear(dim, N_MELS + 2)  # mel, F0 beside the phone's pitch, voicing logit
+
+    def adaptor(self, variance: VarianceConfig) -> VarianceAdaptor:
+        return VarianceAdaptor(variance)
 
     def decode(self, conditions: Tensor, mask: Tensor, cond: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """conditions [B, T, D] -> mel [B, T, 100], F0 residual [B, T] (normalised log), voicing logit [B, T]."""
@@ -95,7 +98,7 @@ class Fs2(nn.Module):
         Loudness as a whole is a gain (natural log of amplitude), exact; what differs between phones is prosody. A pitch
         moved far from the voice's own is voiced where the voice would be at its own.
         """
-        natural = self.variance.plan(phones, voice)
+        natural = self.variance.natural(phones, voice, plan)
         gain = float(np.mean(plan.energy - natural.energy))
         given = self.given(phones, voice, replace(plan, energy=plan.energy - gain))
         mel, residual, voiced = self.decode(*given[:4])

@@ -50,6 +50,7 @@ class PhonePlan:
     durations: np.ndarray  # int64 frames
     pitch: np.ndarray  # float32 Hz: the phone's mean F0 (bridged over unvoiced stretches)
     energy: np.ndarray  # float32 mean log-mel below 4 kHz
+    codes: np.ndarray | None = None  # int64 prosody codes, of models that have them (``megatts``)
 
     def check(self, n_phones: int) -> None:
         """Refuse a plan, edited by hand, that ``n_phones`` phones cannot be spoken by.
@@ -76,6 +77,20 @@ class VoiceTensors:
 
     style: Tensor  # [style_dim]
     tokens: Tensor  # [n_tokens, dim]
+    memory: Tensor | None = None  # [M, dim] the reference as heard, for models that attend to all of it (``megatts``)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a training batch says of its phones; normalised, [B, N] unless said."""
+
+    text_mask: Tensor
+    frame_mask: Tensor  # [B, T]
+    token: Tensor  # [B, T], phone of each frame
+    pitch: Tensor
+    energy: Tensor
+    spoken: Tensor  # bool: has frames
+    voiced: Tensor  # bool: has voiced frames
 
 
 class VarianceAdaptor(nn.Module):
@@ -102,41 +117,38 @@ class VarianceAdaptor(nn.Module):
             conditions [B, T, decoder_dim], normalised phone pitch a frame [B, T], cond vector [B, style_dim],
             reference tokens, losses.
         """
-        text_mask = length_mask(batch["text_lengths"], batch["ids"].shape[1])
-        frame_mask = length_mask(batch["frame_lengths"], batch["mel"].shape[1])
-        hidden = self.text(batch["ids"], batch["styles"], batch["langs"], text_mask)
+        m = measure(batch)
+        hidden = self.text(batch["ids"], batch["styles"], batch["langs"], m.text_mask)
         reference_mask = length_mask(batch["reference_lengths"], batch["reference"].shape[1])
         style, tokens = self.reference(batch["reference"], reference_mask)
+        style, losses = self.told_apart(style, batch)
+        gentle = hidden * 0.1 + hidden.detach() * 0.9  # predictors over-fit first: they steer the encoder little
+        losses |= self.predictor_losses(gentle, gentle, style, batch, m)
+        conditions, pitch_of_frame = self.conditions(hidden, batch["durations"], m.pitch * m.spoken, m.energy * m.spoken, m.token)
+        return conditions, pitch_of_frame, self.cond(style, batch["bandwidth"]), tokens, losses
+
+    def told_apart(self, style: Tensor, batch: dict) -> tuple[Tensor, dict[str, Tensor]]:
+        """Style vectors as the model gets them, and the loss that they tell the speakers of the corpus apart."""
         logits = self.speakers(style).float()
         speaker = F.cross_entropy(logits, batch["speaker"], ignore_index=-1, reduction="sum") / len(logits)
-        losses = {"speaker": 0.1 * speaker}
         if self.training:  # the voices are few: do not learn them by heart
             style = style + 0.1 * torch.randn_like(style)
+        return style, {"speaker": 0.1 * speaker}
 
+    def predictor_losses(self, hidden, hidden_of_durations, style, batch: dict, m: Measured) -> dict[str, Tensor]:
+        """Losses of durations, pauses, pitch and energy predicted from hidden states [B, N, D]."""
         durations = batch["durations"]
-        token = token_of_frame(durations, frame_mask.shape[1])
-        real = frame_mask.float()
-        n_tokens = durations.shape[1]
-        pitch_frames = (batch["log_f0"] - PITCH_CENTRE) / PITCH_SCALE
-        pitch, _ = mean_over_phones(pitch_frames, real, token, n_tokens)
-        _, voiced_frames = mean_over_phones(pitch_frames, real * batch["voiced"], token, n_tokens)
-        energy, _ = mean_over_phones(frame_energy(batch["mel"]), real, token, n_tokens)
-        spoken = (durations > 0) & text_mask
-
-        gentle = hidden * 0.1 + hidden.detach() * 0.9  # predictors over-fit first: they steer the encoder little
-        log_d, present = self.duration(gentle, text_mask, style).unbind(-1)
-        target = durations.clamp(min=1).float().log()
-        losses["duration"] = masked_mean((log_d - target).abs(), spoken)
-        optional = may_be_silent(batch["ids"]) & text_mask
-        losses["pause"] = masked_mean(
-            F.binary_cross_entropy_with_logits(present, (durations > 0).float(), reduction="none"), optional
-        )
-        error = (self.pitch(gentle, text_mask, style)[..., 0] - pitch).abs()
-        losses["pitch"] = masked_mean(error, spoken & (voiced_frames > 0))
-        losses["energy"] = masked_mean((self.energy(gentle, text_mask, style)[..., 0] - energy).abs(), spoken)
-
-        conditions, pitch_of_frame = self.conditions(hidden, durations, pitch * spoken, energy * spoken, token)
-        return conditions, pitch_of_frame, self.cond(style, batch["bandwidth"]), tokens, losses
+        log_d, present = self.duration(hidden_of_durations, m.text_mask, style).unbind(-1)
+        optional = may_be_silent(batch["ids"]) & m.text_mask
+        is_there = F.binary_cross_entropy_with_logits(present, (durations > 0).float(), reduction="none")
+        pitch_error = (self.pitch(hidden, m.text_mask, style)[..., 0] - m.pitch).abs()
+        energy_error = (self.energy(hidden, m.text_mask, style)[..., 0] - m.energy).abs()
+        return {
+            "duration": masked_mean((log_d - durations.clamp(min=1).float().log()).abs(), m.spoken),
+            "pause": masked_mean(is_there, optional),
+            "pitch": masked_mean(pitch_error, m.spoken & m.voiced),
+            "energy": masked_mean(energy_error, m.spoken),
+        }
 
     def conditions(self, hidden, durations, pitch, energy, token) -> tuple[Tensor, Tensor]:
         """Hidden states with pitch and energy, a frame: [B, T, decoder_dim]; and the phone pitch a frame [B, T]."""
@@ -153,16 +165,12 @@ class VarianceAdaptor(nn.Module):
         ids, styles, langs, mask = phone_tensors(phones)
         hidden, style = self.text(ids, styles, langs, mask), voice.style[None]
         log_d, present = self.duration(hidden, mask, style)[0].unbind(-1)
-        frames = (log_d.exp() / rate).round().clamp(min=1, max=LONGEST_PHONE)
-        frames = torch.where(may_be_silent(ids[0]) & (present < 0), 0, frames)
-        frames[0] = frames[0].clamp(min=1)
-        pitch = self.pitch(hidden, mask, style)[0, :, 0]
-        spoken = ~may_be_silent(ids[0])
-        centre = pitch[spoken].mean() if spoken.any() else pitch.mean()
-        pitch = centre + (pitch - centre) * PITCH_SPREAD * pitch_range
-        pitch = pitch * PITCH_SCALE + PITCH_CENTRE + pitch_st * np.log(2) / 12
-        energy = self.energy(hidden, mask, style)[0, :, 0] * ENERGY_SCALE + ENERGY_CENTRE + energy_db * np.log(10) / 20
-        return PhonePlan(frames.long().numpy(), pitch.exp().numpy(), energy.numpy())
+        pitch, energy = self.pitch(hidden, mask, style)[0, :, 0], self.energy(hidden, mask, style)[0, :, 0]
+        return planned(ids[0], log_d, present, pitch, energy, rate, pitch_st, energy_db, pitch_range * PITCH_SPREAD)
+
+    def natural(self, phones, voice: VoiceTensors, plan: PhonePlan) -> PhonePlan:
+        """``plan`` as it was before somebody moved its pitch or energy."""
+        return self.plan(phones, voice)
 
     def planned_conditions(self, phones, voice: VoiceTensors, plan: PhonePlan):
         """(conditions [1, T, decoder_dim], pitch of frame [1, T], cond [1, style_dim], tokens [1, M, D]) of a plan."""
@@ -181,6 +189,31 @@ class VarianceAdaptor(nn.Module):
         """Voice of a reference: mel [T, 100]."""
         style, tokens = self.reference(mel[None], torch.ones(1, mel.shape[0], dtype=torch.bool))
         return VoiceTensors(style[0], tokens[0])
+
+
+def planned(ids, log_durations, present, pitch, energy, rate, pitch_st, energy_db, spread) -> PhonePlan:
+    """What networks say of a clause's phones, each [N], normalised, as a plan; ``spread`` widens pitch around its mean."""
+    frames = (log_durations.exp() / rate).round().clamp(min=1, max=LONGEST_PHONE)
+    frames = torch.where(may_be_silent(ids) & (present < 0), 0, frames)
+    frames[0] = frames[0].clamp(min=1)
+    spoken = ~may_be_silent(ids)
+    centre = pitch[spoken].mean() if spoken.any() else pitch.mean()
+    pitch = (centre + (pitch - centre) * spread) * PITCH_SCALE + PITCH_CENTRE + pitch_st * np.log(2) / 12
+    energy = energy * ENERGY_SCALE + ENERGY_CENTRE + energy_db * np.log(10) / 20
+    return PhonePlan(frames.long().numpy(), pitch.exp().numpy(), energy.numpy())
+
+
+def measure(batch: dict) -> Measured:
+    """Masks, and phone means of pitch and energy, of a batch of ``recipes.train.acoustic.collate``."""
+    text_mask = length_mask(batch["text_lengths"], batch["ids"].shape[1])
+    frame_mask = length_mask(batch["frame_lengths"], batch["mel"].shape[1])
+    durations, n_tokens = batch["durations"], batch["durations"].shape[1]
+    token, real = token_of_frame(durations, frame_mask.shape[1]), frame_mask.float()
+    pitch_frames = (batch["log_f0"] - PITCH_CENTRE) / PITCH_SCALE
+    pitch, _ = mean_over_phones(pitch_frames, real, token, n_tokens)
+    _, voiced = mean_over_phones(pitch_frames, real * batch["voiced"], token, n_tokens)
+    energy, _ = mean_over_phones(frame_energy(batch["mel"]), real, token, n_tokens)
+    return Measured(text_mask, frame_mask, token, pitch, energy, (durations > 0) & text_mask, voiced > 0)
 
 
 def phone_tensors(phones) -> tuple[Tensor, Tensor, Tensor, Tensor]:

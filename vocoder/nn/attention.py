@@ -51,11 +51,11 @@ class CrossAttention(nn.Module):
         return x + self.out(y.transpose(1, 2).reshape(batch, size, dim))
 
 
-def rotate(x: Tensor) -> Tensor:
-    """Rotary position embedding (RoFormer, arXiv 2104.09864) of [B, T, H, D]."""
+def rotate(x: Tensor, start: int = 0) -> Tensor:
+    """Rotary position embedding (RoFormer, arXiv 2104.09864) of [B, T, H, D], positions from ``start`` on."""
     size, dim = x.shape[1], x.shape[-1]
     frequencies = 10_000 ** (-torch.arange(0, dim, 2, device=x.device) / dim)
-    angles = torch.arange(size, device=x.device)[:, None] * frequencies  # [T, D / 2]
+    angles = torch.arange(start, start + size, device=x.device)[:, None] * frequencies  # [T, D / 2]
     cos, sin = angles.cos()[None, :, None].to(x.dtype), angles.sin()[None, :, None].to(x.dtype)
     a, b = x.chunk(2, dim=-1)
     return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)

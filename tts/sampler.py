@@ -1,0 +1,144 @@
+"""Prosody drawn by a prosody model, for an acoustic model that speaks by its codes (``megatts``).
+
+    phones, voice ──text encoder──▶ content ──prosody model──▶ codes, durations ──▶ PhonePlan
+
+Every draw has its own generator, made from (seed, clause, draw): the same request is spoken the same way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tts import registry
+from tts.base import rng
+from tts.base.errors import ModelError, UnavailableError, UsageError
+from tts.models.prosody import OPEN, Prompt, ProsodyModel, ProsodyModelConfig, Sampled, two_sided
+from tts.models.variance import LONGEST_PHONE, PhonePlan, VoiceTensors, may_be_silent, phone_tensors
+
+SOURCES = ("regression", "causal", "masked")  # where the prosody of ``tts synth`` may come from
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to say a clause, and how well it fits what was given of it."""
+
+    plan: PhonePlan
+    score: float  # two-sided mean log probability; higher fits better
+
+
+class ProsodySampler:
+    """Draws prosody for the clauses of one acoustic model."""
+
+    def __init__(self, model: ProsodyModel, variance, durations: str = "parallel"):
+        if durations not in ("parallel", "causal") or (durations == "causal" and not model.tells_durations):
+            raise UsageError(f"durations {durations!r} are not this model's.", where="durations", fix='Take "parallel".')
+        self.model, self.variance, self.durations = model.eval(), variance, durations
+
+    @classmethod
+    def load(cls, folder, acoustic, durations: str = "parallel") -> ProsodySampler:
+        """A prosody model from its folder, for a loaded ``megatts``.
+
+        Raises:
+            ModelError: it was made for other codes, or the acoustic model has none.
+        """
+        from tts.models.megatts import codes_id
+        from vocoder.nn.checkpoint import build, load_into, load_model
+        from vocoder.nn.config import from_dict
+
+        if acoustic.kind != "megatts":
+            raise ModelError(f"a {acoustic.kind} has no prosody codes.", where=folder, code="prosody.acoustic",
+                             fix="Speak with a megatts, or with prosody by regression.")  # fmt: skip
+        config, tensors = load_model(folder, "prosody")
+        own = codes_id(acoustic.variance)
+        if config.get("codes_id") != own:
+            raise ModelError(f"the prosody model learned codes {config.get('codes_id')}, the acoustic model has {own}.",
+                             where=folder, code="prosody.codes", fix="Train it on this acoustic model.")  # fmt: skip
+        model = build(ProsodyModel, from_dict(ProsodyModelConfig, config.get("model"), str(folder)))
+        load_into(model, tensors, str(folder))
+        return cls(model, acoustic.variance, durations)
+
+    @torch.inference_mode()
+    def plans(self, phones, voice: VoiceTensors, key: tuple, *, n: int = 1, known: PhonePlan | None = None, sought=None,
+              prompt: Prompt | None = None, other: Prompt | None = None, strength: float = 0.0, top_k: int = 5,
+              **controls) -> list[Candidate]:  # fmt: skip
+        """``n`` ways to say a clause.
+
+        Args:
+            phones: ``frontend.Phones`` of the clause.
+            voice: Who speaks.
+            key: Of all chance: the seed, then names and numbers such as the clause's.
+            known, sought: A plan with codes, and bool [N]: the phones whose prosody is drawn anew; the others keep theirs.
+            prompt, other, strength: As ``ProsodyModel.sample``.
+            controls: Rate, pitch and so on, as ``VarianceAdaptor.plan``.
+        """
+        ids, styles, langs, mask = phone_tensors(phones)
+        content, silent = self.variance.text(ids, styles, langs, mask)[0], may_be_silent(ids[0])
+        given = None if known is None else torch.from_numpy(np.where(sought, OPEN, self.to_model(known)))
+        sampled = self.model.sample(
+            content, voice.style, n=n, known=given, silent=silent, prompt=prompt, other=other, strength=strength,
+            top_k=top_k, generator=generator(key),
+        )  # fmt: skip
+        span = (0, len(content)) if known is None else (int(np.flatnonzero(sought)[0]), int(np.flatnonzero(sought)[-1]) + 1)
+        scores = two_sided(sampled, *span)
+        plans = [self.plan_of(phones, voice, sampled, i, silent.numpy(), controls) for i in range(n)]
+        if known is not None:
+            plans = [merged(known, plan, np.asarray(sought)) for plan in plans]
+        return [Candidate(plan, float(score)) for plan, score in zip(plans, scores, strict=True)]
+
+    def plan_of(self, phones, voice, sampled: Sampled, i: int, silent: np.ndarray, controls: dict) -> PhonePlan:
+        """Draw i as a plan."""
+        size = self.model.config.codebook_size
+        codes = sampled.codes[i].numpy()
+        spoken = codes < size
+        plan = self.variance.plan(phones, voice, codes=np.where(spoken, codes, -1), **controls)
+        durations = plan.durations
+        if self.durations == "causal":
+            frames = sampled.log_durations[i].exp().numpy() / controls.get("rate", 1.0)
+            durations = np.clip(frames.round(), 1, LONGEST_PHONE).astype(np.int64)
+        durations = np.where(silent & ~spoken, 0, np.maximum(durations, 1))
+        durations[0] = max(1, durations[0])
+        return replace(plan, durations=durations)
+
+    def to_model(self, plan: PhonePlan) -> np.ndarray:
+        """Codes of a plan as the model has them: K where a phone takes no time."""
+        if plan.codes is None:
+            raise ModelError("the plan has no prosody codes.", where="known", code="prosody.codes")
+        return np.where(np.asarray(plan.codes) < 0, self.model.config.codebook_size, plan.codes)
+
+    @torch.inference_mode()
+    def prompt(self, phones, mel, durations) -> Prompt:
+        """Context from an aligned recording: ``frontend.Phones`` of what it says, mel [T, 100], durations [N]."""
+        ids, styles, langs, mask = phone_tensors(phones)
+        durations = torch.as_tensor(durations, dtype=torch.long)
+        codes = self.variance.codes_of(torch.as_tensor(mel), durations)
+        codes = torch.where(durations == 0, self.model.config.codebook_size, codes)
+        return Prompt(self.variance.text(ids, styles, langs, mask)[0], codes, durations.clamp(min=1).log().float())
+
+
+def merged(known: PhonePlan, drawn: PhonePlan, sought: np.ndarray) -> PhonePlan:
+    """``known`` with the sought phones of ``drawn``."""
+    return PhonePlan(*(np.where(sought, getattr(drawn, name), getattr(known, name)) for name in
+                       ("durations", "pitch", "energy", "codes")))  # fmt: skip
+
+
+def generator(key: tuple) -> torch.Generator:
+    """A generator of its own for (seed, names and numbers)."""
+    return torch.Generator().manual_seed(int(rng.generator(key[0], ("prosody", *key[1:])).integers(2**62)))
+
+
+def find(folder: Path, form: str) -> Path:
+    """The prosody model of a form beside an acoustic model, or the house one.
+
+    Raises:
+        UnavailableError: there is none.
+    """
+    own, house = folder / f"prosody-{form}", registry.HOUSE / f"prosody-{form}"
+    for place in (own, house):
+        if (place / "config.json").is_file():
+            return place
+    raise UnavailableError(f"no {form} prosody model is installed.", where=own, code="prosody.missing",
+                           fix="Speak with prosody by regression, or train one: python -m recipes train-prosody.")  # fmt: skip
