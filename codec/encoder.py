@@ -45,7 +45,11 @@ class MelEncoder(nn.Module):
         nn.init.orthogonal_(self.turn.weight)
 
     def forward(self, wav: Tensor) -> Tensor:
-        mel = (log_mel(wav) - MEL_CENTRE) / MEL_SCALE  # [B, T, 100]
+        return self.of_mel(log_mel(wav))
+
+    def of_mel(self, mel: Tensor) -> Tensor:
+        """Log-mel [B, T, 100] -> [B, T, latent_dim]."""
+        mel = (mel - MEL_CENTRE) / MEL_SCALE
         size = mel.shape[1]
         mel = torch.cat([mel, mel[:, -1:].expand(-1, -size % self.group, -1)], dim=1)  # the last frame fills up the last group
         x = self.norm_in(self.embed(mel))

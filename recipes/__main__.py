@@ -23,6 +23,7 @@ STAGES = {
     "train-vocoder": ("recipes.stages.training", "train_vocoder", "Stage 5: train the vocoder."),
     "train-codec": ("recipes.stages.training", "train_codec", "Train the speech codec."),
     "train-acoustic": ("recipes.stages.training", "train_acoustic", "Stage 5: train an acoustic model."),
+    "train-watermark": ("recipes.stages.training", "train_watermark", "Train the watermark and its detector."),
     "train-prosody": ("recipes.stages.training", "train_prosody", "Stage 5: a prosody model over the codes of a megatts."),
     "train-content": ("recipes.stages.training", "train_content", "Stage 5: train the content adapter of voice conversion."),
     "predict-mels": ("recipes.stages.training", "predict_mels", "Stage 5: what the vocoder is fine-tuned on."),

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from recipes.batch import Corpus
-from recipes.evaluate.edits import edit_distance
 from recipes.store import StoreWriter
 from tts.aligner import N_MARKS, Aligner
+from tts.alignment import edit_distance
 from tts.base.errors import DataError
 from tts.base.files import atomic_write
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, groupby, pairwise
 from numbers import Integral, Real
 from pathlib import Path
@@ -20,8 +20,11 @@ import numpy as np
 
 from tts import registry
 from tts.base.errors import ModelError, UnavailableError, UsageError
+from tts.payload import payload_of
+from tts.provenance import record, unmarked
 from tts.speech import Span, Speech, join
 from tts.voice import Voice, VoiceInfo
+from tts.voicefile import NAME
 from vocoder.audio.frames import HOP_LENGTH, SAMPLE_RATE, frames_to_seconds
 
 SENTENCE_PAUSE, PARAGRAPH_PAUSE = 0.15, 0.45  # seconds added after a sentence and a paragraph, at rate 1
@@ -75,6 +78,7 @@ class _Manner:
     seed: int
     steps: int | None
     guidance: float | None
+    provenance: dict = field(default_factory=dict)  # the record of what is spoken; it says whether the watermark is applied
     accent: str = ""  # tag of the language whose speakers' accent is taken on; none when empty
 
     def pronounced(self, clauses: Iterable) -> Iterator:
@@ -100,7 +104,7 @@ class Synthesizer:
     def __init__(self, model: str | Path | None = None, threads: int | None = None):
         self.folder = registry.default_acoustic() if model is None else registry.model_folder(model)
         self.threads = threads
-        self._acoustic = self._vocoder = self._config = None
+        self._acoustic = self._vocoder = self._config = self._mark = None
         self._loading = 0.0  # seconds that loading took
 
     def synth(self, text: str, **request) -> Speech:
@@ -116,6 +120,7 @@ class Synthesizer:
             seed: Of every random choice.
             accent: "native" speaks the text's language as it is; "speaker" with the accent of the voice's own language.
             steps, guidance: Of the ``flow`` model's solver; the model's defaults when None.
+            watermark: False leaves the inaudible watermark out; then a ``reason`` is needed, which files of it carry.
 
         Raises:
             TtsError: see ``tts.base.errors``; nothing else is raised for bad input.
@@ -152,8 +157,8 @@ class Synthesizer:
         return Plan(analysis, clauses, prosody, manner.voice, manner.seed, manner.controls.rate, manner.steps,
                     manner.guidance)  # fmt: skip
 
-    def render(self, plan: Plan) -> Speech:
-        """Speak a plan, as it was made or edited.
+    def render(self, plan: Plan, watermark: bool = True, reason: str = "") -> Speech:
+        """Speak a plan, as it was made or edited; ``watermark`` and ``reason`` as of :meth:`synth`.
 
         Raises:
             DataError: The edited durations, pitch or energy cannot be spoken.
@@ -162,8 +167,47 @@ class Synthesizer:
         for clause, phone_plan in zip(plan.clauses, plan.prosody, strict=True):
             phone_plan.check(len(clause))
         tensors, controls = self._voice_tensors(plan.voice), Controls(rate=plan.rate)
-        manner = _Manner(plan.voice, tensors, controls, plan.seed, plan.steps, plan.guidance)
+        made = self._record(plan.analysis, plan.voice, plan.seed, watermark, reason)
+        manner = _Manner(plan.voice, tensors, controls, plan.seed, plan.steps, plan.guidance, made)
         return join(self._spoken(plan.analysis, zip(plan.clauses, plan.prosody, strict=True), manner))
+
+    def copy_prosody(self, plan: Plan, recording) -> tuple[Plan, list[str]]:
+        """A plan with the prosody of a recording of its text, and what makes that doubtful; see :mod:`tts.prosody`."""
+        from tts.prosody import copy_prosody
+
+        self._load()
+        return copy_prosody(plan, recording, codes_of(self._acoustic))
+
+    def edit(self, audio, text: str, **changes):
+        """A recording with other words, where it is edited, and the same samples everywhere else.
+
+        Args:
+            audio: Path, bytes, or (samples, rate) of one person's speech, one channel, up to 2 minutes.
+            text: What is said in it.
+            replace: Pairs (words, new words); the words stand once in the text, else give their neighbours too.
+            insert_after: Pairs (words, new words).
+            delete: Words.
+            to: The whole new text, instead of the three above.
+            language, lexicon: As for :meth:`synth`.
+            consent: Of the person who speaks: who agreed, how and when. Required.
+            candidates: Prosodies that are drawn; the best is kept.
+            seed: Of the draw and of the noise.
+
+        Returns:
+            tts.edit.Edited: samples in the recording's own rate and format, edited stretches, joins.
+
+        Raises:
+            NotPermittedError: No consent is given.
+            DataError: The words are not in the text, the recording has several channels, is too long, or no speech.
+        """
+        from tts.edit import edit_recording
+        from tts.edit.region import Speaker
+
+        def speaker_of(voice: Voice) -> Speaker:
+            self._load()
+            return Speaker.of(self._acoustic, self._vocoder, self._voice_tensors(voice), self.folder)
+
+        return edit_recording(speaker_of, audio, text, **changes)
 
     def _begin(
         self,
@@ -178,9 +222,14 @@ class Synthesizer:
         accent: str = "native",
         steps: int | None = None,
         guidance: float | None = None,
+        watermark: bool = True,
+        reason: str = "",
     ) -> tuple:
         """(frontend.Reading, _Manner) of a request; nothing is phonemised yet."""
         import frontend
+
+        if not watermark:
+            unmarked(reason)  # refused before any work
 
         check_range("seed", seed, -(2**63), 2**64, Integral)
         check_range("steps", 1 if steps is None else steps, 1, 128, Integral)
@@ -205,7 +254,14 @@ class Synthesizer:
         if not isinstance(voice, Voice):
             voice = self.voice(voice, reading.language)
         own = self._accent(accent, voice, reading)
-        return reading, _Manner(voice, self._voice_tensors(voice), controls, int(seed), steps, guidance, own)
+        made = self._record(reading, voice, int(seed), watermark, reason)
+        return reading, _Manner(voice, self._voice_tensors(voice), controls, int(seed), steps, guidance, made, own)
+
+    def _record(self, source, voice: Voice, seed: int, watermark: bool, reason: str) -> dict:
+        """The provenance record of a request; ``source`` has text and language."""
+        model_id = self._config["model_id"]
+        facts = self._mark.facts(payload_of(model_id)) if watermark else unmarked(reason)
+        return record(model_id=model_id, voice=voice, language=source.language, text=source.text, seed=seed, watermark=facts)
 
     def _accent(self, accent: str, voice: Voice, reading) -> str:
         """Tag of the language whose accent is asked for; empty, with a note where one was asked for, when none can be given."""
@@ -269,7 +325,7 @@ class Synthesizer:
 
     def voices(self) -> list[VoiceInfo]:
         """The voices of this model, most minutes first within a language."""
-        rows = [VoiceInfo.read(path) for path in sorted((self.folder / "voices").glob("*.safetensors"))]
+        rows = [VoiceInfo.read(path) for _, path in sorted(self._voice_files().items())]
         return sorted(rows, key=lambda row: (row.language, -row.minutes, row.name))
 
     def voice(self, name: str | None, language: str = "en-us") -> Voice:
@@ -281,12 +337,35 @@ class Synthesizer:
                 raise UnavailableError("this model has no voices.", where=folder, code="voice.none")
             of_language = [row for row in rows if row.language == language]
             name = (of_language or sorted(rows, key=lambda row: -row.minutes))[0].name
-        names = [path.stem for path in folder.glob("*.safetensors")]
-        if name not in names:
-            near = difflib.get_close_matches(str(name), names, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"Voices: {', '.join(sorted(names))}."
+        found = self._voice_files()
+        if not isinstance(name, str) or name not in found:
+            near = difflib.get_close_matches(str(name), found, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Voices: {', '.join(sorted(found))}."
             raise UnavailableError(f"voice {str(name)!r} does not exist.", where="voice", fix=hint, code="voice.unknown")
-        return Voice.load(folder / f"{name}.safetensors")
+        return Voice.load(found[name])
+
+    def _voice_files(self) -> dict[str, Path]:
+        """Name -> file of the voices that lie in the model's folder; a link that leads out of it is none."""
+        folder = (self.folder / "voices").resolve()
+        paths = (path for path in folder.glob("*.safetensors") if NAME.fullmatch(path.stem))
+        return {path.stem: path for path in paths if path.resolve().parent == folder and path.is_file()}
+
+    def clone(self, audio, *, consent=None, name: str | None = None, language: str | None = None) -> Voice:
+        """A voice of recordings of one person: :meth:`tts.voice.Voice.from_audio`; ``language`` as the person speaks there."""
+        from frontend.languages import resolve
+
+        return Voice.from_audio(audio, consent=consent, name=name, language=resolve(language).tag if language else "")
+
+    def style(self, voice: Voice) -> np.ndarray:
+        """Style vector [style_dim] of a voice with this model; errors as for speaking with it."""
+        self._load()
+        return self._voice_tensors(voice).style.numpy()
+
+    @property
+    def model_id(self) -> str:
+        """Hash of the acoustic model."""
+        self._load()
+        return self._config["model_id"]
 
     def warm(self, language: str = "en-us") -> None:
         """Load everything now rather than at the first text: weights, phonemiser, readings, the detector of languages."""
@@ -307,10 +386,12 @@ class Synthesizer:
         import torch
 
         from tts.models import load_acoustic
+        from tts.watermark import Mark
         from vocoder.api import Vocoder
 
         if self.threads:
             torch.set_num_threads(self.threads)
+        self._mark = Mark.load()
         self._acoustic, self._config = load_acoustic(self.folder)
         own = self.folder / "vocoder"
         self._vocoder = Vocoder.load(own) if own.is_dir() else Vocoder.load(projections=PROJECTIONS)
@@ -346,11 +427,16 @@ class Synthesizer:
 
     def _spoken(self, source, clauses: Iterable[tuple], manner: _Manner) -> Iterator[Speech]:
         """Chunks of all clauses, given as (Phones, PhonePlan); ``source`` has text, language and notes."""
+        spoken = 0  # samples
         for i, (clause, following) in enumerate(pairwise(chain(clauses, [None]))):
-            yield from self._speak(source, i, *clause, manner, is_last=following is None)
+            for chunk in self._speak(source, i, *clause, manner, is_last=following is None, start=spoken):
+                spoken += len(chunk.samples)
+                yield chunk
 
-    def _speak(self, source, i: int, clause, phone_plan, manner: _Manner, is_last: bool) -> Iterator[Speech]:
-        """Clause i in chunks, then the pause behind it. The first chunk carries the timings of the whole clause."""
+    def _speak(self, source, i: int, clause, phone_plan, manner: _Manner, is_last: bool, start: int) -> Iterator[Speech]:
+        """Clause i, which begins at sample ``start``, in chunks, then the pause behind it. The first chunk carries the timings
+        of the whole clause.
+        """
         mel, f0 = self._acoustic.infer(
             clause, manner.tensors, phone_plan, steps=manner.steps, guidance=manner.guidance, noise=(manner.seed, i)
         )
@@ -368,15 +454,29 @@ class Synthesizer:
             chunks=(whole,),
             notes=source.notes,
             prosody=(phone_plan,),
+            provenance=manner.provenance,
         )
+        mel = mel.numpy()
+        if manner.provenance["watermark"]["applied"]:
+            first = round((start + clause.pause_before * SAMPLE_RATE) / HOP_LENGTH)
+            mel = self._mark.apply(mel, first, payload_of(self._config["model_id"]))
         pause = clause.pause_after + (0.0 if is_last else gap(clause) / manner.controls.rate)
         done, total = 0, len(f0) * HOP_LENGTH
         yield from silence(chunk, clause.pause_before)
-        for wav in self._vocoder.stream(mel.numpy(), f0.numpy(), seed=manner.seed, stream=("vocoder", i)):
+        for wav in self._vocoder.stream(mel, f0.numpy(), seed=manner.seed, stream=("vocoder", i)):
             fade_in, done = done == 0, done + len(wav)
             yield replace(chunk, samples=limited(faded(wav, fade_in, done == total)))
             chunk = replace(chunk, words=(), phones=(), chunks=(), prosody=())
         yield from silence(chunk, pause)
+
+
+def codes_of(acoustic):
+    """(mel [T, 100], durations [N]) -> prosody codes [N], of an acoustic model that has them; else None."""
+    import torch
+
+    if not hasattr(acoustic.variance, "codes_of"):
+        return None
+    return lambda mel, durations: acoustic.variance.codes_of(torch.from_numpy(mel), durations).numpy()
 
 
 def silence(chunk: Speech, seconds: float) -> Iterator[Speech]:

@@ -41,6 +41,7 @@ class Speech:
     notes: tuple = ()  # frontend.Note: what was dropped, mapped or doubted
     prosody: tuple = ()  # tts.models.variance.PhonePlan of each clause
     metrics: dict = field(default_factory=dict)
+    provenance: dict = field(default_factory=dict)  # the record that files of it carry (tts.provenance)
     sample_rate: int = SAMPLE_RATE
     length: int | None = None  # samples that were spoken, when they are not held here but went to a file
 
@@ -53,10 +54,11 @@ class Speech:
         return np.array(self.samples, dtype=dtype)
 
     def save(self, path, format: str | None = None, bitrate: float | None = None, force: bool = False) -> None:
-        """Write an audio file; the format follows the ending when none is given."""
+        """Write an audio file with its provenance record; the format follows the ending when none is given."""
+        from tts.provenance import note
         from vocoder.audio.io import write_audio
 
-        write_audio(path, self.samples, self.sample_rate, format, bitrate, force)
+        write_audio(path, self.samples, self.sample_rate, format, bitrate, force, note=note(self.provenance))
 
     def to_srt(self, level: str = "chunk") -> str:
         """SubRip subtitles: clauses in cues of at most two lines, or one cue a word (``level="word"``)."""
@@ -95,6 +97,7 @@ class Speech:
             "chunks": rows(self.chunks),
             "notes": [vars(note) for note in self.notes],
             "metrics": {k: round(v, 4) for k, v in self.metrics.items()},
+            "provenance": self.provenance,
         }
 
     def _repr_html_(self) -> str:
@@ -147,6 +150,10 @@ class Account:
         self.length += len(chunk.samples)
         self._last = replace(chunk, samples=chunk.samples[:0], words=(), phones=(), chunks=(), prosody=())
         return chunk.samples
+
+    def provenance(self) -> dict:
+        """The record of the speech so far."""
+        return {} if self._last is None else self._last.provenance
 
     def speech(self) -> Speech:
         """The speech so far, without its samples."""

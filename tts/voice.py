@@ -1,27 +1,24 @@
 """Voices: a short reference of a person's speech, and for house voices a style vector averaged over many clips.
 
-A voice is one small safetensors file. A cloned voice holds only its reference, so that every model can speak with
-it; a style vector belongs to the model that made it, and any other model refuses it by name.
+A voice is one small safetensors file (``tts/voicefile.py``). A cloned voice holds only its reference, so that every
+model can speak with it; a style vector belongs to the model that made it, and any other model refuses it by name.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from pathlib import Path
 
 import numpy as np
 
-from tts.base import strict_json
-from tts.base.errors import DataError, ModelError, NotPermittedError
-from tts.base.limits import LIMITS
-from vocoder.audio.frames import N_MELS, SAMPLE_RATE
+from tts import voicefile
+from tts.base.errors import DataError
+from tts.consent import consent_record
+from tts.listen import LONGEST_REFERENCE, Report, listen, name_of, to_level
 
-LONGEST_REFERENCE = 900  # frames (12 s) kept of a reference
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+__all__ = ["LONGEST_REFERENCE", "Voice", "VoiceInfo", "to_level"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,124 +29,115 @@ class Voice:
     reference: np.ndarray  # float32 [T, 100] log-mel of the person's speech
     style: np.ndarray | None = None  # float32 [style_dim], made by the model ``model_id``
     model_id: str | None = None
-    language: str = ""
+    language: str = ""  # the first of ``languages``
     gender: str = "u"
     corpus: str = ""
     licence: str = ""
     minutes: float = 0.0  # of this voice in the training data
-    consent: dict = field(default_factory=dict)
-    source_sha256: str = ""
+    consent: dict = field(default_factory=dict)  # tts.consent
+    source_sha256: str = ""  # of the recordings' samples
+    languages: tuple[str, ...] = ()  # heard in the recordings
+    speaker: np.ndarray | None = None  # float32 [192] of length one, by the speaker encoder ``speaker_model``
+    speaker_model: str | None = None
+    pitch: tuple[float, float] | None = None  # median F0 in Hz; spread of its natural log, as a standard deviation
+    report: Report | None = None  # what was heard in the recordings
+    borders: tuple[int, ...] = ()  # frames of ``reference`` at which another stretch of speech begins
+
+    def __post_init__(self):
+        languages = tuple(self.languages) or ((self.language,) if self.language else ())
+        object.__setattr__(self, "languages", languages)
+        object.__setattr__(self, "language", self.language or next(iter(languages), ""))
 
     @classmethod
-    def from_audio(cls, paths, *, consent=None, name: str | None = None, language: str = "") -> Voice:
+    def from_audio(cls, paths, *, consent=None, name: str | None = None, language: str = "", licence: str = "") -> Voice:
         """A voice from one or several recordings.
 
+        Of all speech that is found, the best 30 s are kept: voiced, far above the noise, not clipped, without the pauses.
+
         Args:
-            paths: Recording or recordings of one person: files, their bytes, or (samples, sample rate); 3 to 15 seconds serve
+            paths: Recording or recordings of one person: files, their bytes, or (samples, sample rate); 6 to 30 seconds serve
                 best.
-            consent: Who agreed, how and when; a sentence or a dict. Required: a voice is personal data.
+            consent: Who agreed, how and when; required, because a voice is personal data. A sentence, a dict, or a JSON
+                file: :func:`tts.consent.consent_record`.
             name: Name of the voice; after the first file when None.
             language: Tag of the language spoken, if known.
+            licence: Under which the recordings may be used.
 
         Raises:
-            NotPermittedError: No consent is given.
-            DataError: A file is not audio, silent, or shorter than a second.
+            NotPermittedError: No consent is given, or it has expired.
+            UsageError, NoInputError, DataError: see :func:`tts.listen.listen`.
         """
-        from vocoder.audio.io import check_speech, read_audio
-        from vocoder.audio.mel import log_mel
-
         several = isinstance(paths, list | tuple) and not (len(paths) == 2 and isinstance(paths[1], Real))
         paths = list(paths) if several else [paths]
-        if not consent or (isinstance(consent, str) and not consent.strip()):
-            raise NotPermittedError(
-                "cloning a voice needs the consent of the person who speaks.",
-                where=_name_of(paths[0]) if paths else None,
-                fix='Say who agreed, how and when: consent="Jane Doe; in writing; 2026-11-01".',
-                code="consent.missing",
-            )
+        record = consent_record(consent, name_of(paths[0]) if paths else None)
         if not paths:
             raise DataError("a voice needs at least one recording.", where="paths", code="voice.no_audio")
-        digest, mels = hashlib.sha256(), []
-        for path in paths:
-            wav = read_audio(path, max_seconds=LIMITS.voice_seconds)
-            check_speech(wav, SAMPLE_RATE, LIMITS.voice_min_seconds, _name_of(path))
-            wav = to_level(trim_silence(wav))
-            digest.update(wav.tobytes())
-            mels.append(log_mel(wav))
-        mel = np.concatenate(mels)
-        start = max(0, (len(mel) - LONGEST_REFERENCE) // 2)
-        record = {"kind": "asserted", "statement": consent} if isinstance(consent, str) else dict(consent)
-        stem = re.sub(r"[^a-z0-9_-]+", "-", Path(_name_of(paths[0])).stem.lower()).strip("-_") or "voice"
-        return cls(
-            name=name or stem[:64],
-            reference=mel[start : start + LONGEST_REFERENCE].astype(np.float16).astype(np.float32),  # as a file keeps it
-            language=language,
-            consent=record,
-            source_sha256=digest.hexdigest(),
-        )
+        heard = listen(paths)
+        stem = re.sub(r"[^a-z0-9_-]+", "-", Path(name_of(paths[0])).stem.lower()).strip("-_") or "voice"
+        mel = heard.mel.astype(np.float16).astype(np.float32)  # as a file keeps it
+        voice = cls(
+            name=name or stem[:64], reference=mel, language=language, licence=licence, consent=record,
+            source_sha256=heard.sha256, pitch=pitch_of(heard.f0), report=heard.report, borders=heard.borders,
+        )  # fmt: skip
+        return _with_speaker(voice)
+
+    @classmethod
+    def blend(cls, weights: dict[Voice, float], name: str = "mix", model=None) -> Voice:
+        """A mix of voices for one model: :func:`tts.blend.blend`."""
+        from tts.blend import blend
+
+        return blend(weights, name, model)
 
     def save(self, path, force: bool = False) -> None:
         """Write the voice as one safetensors file."""
-        import torch
-
-        from vocoder.nn.checkpoint import write_tensors
-
-        if not _NAME.fullmatch(self.name):
-            raise DataError(f"{self.name!r} is no voice name.", where="name", fix="Use a-z, 0-9, - and _; at most 64.")
-        tensors = {"reference": torch.from_numpy(self.reference.astype(np.float16))}
-        if self.style is not None:
-            tensors["style"] = torch.from_numpy(self.style.astype(np.float32))
-        facts = {k: getattr(self, k) for k in _FACTS}
-        write_tensors(path, tensors, {"parlance_voice": json.dumps({"format": 1, **facts})}, force)
+        facts = {
+            "name": self.name, "model_id": self.model_id, "languages": list(self.languages), "gender": self.gender,
+            "corpus": self.corpus, "licence": self.licence, "minutes": self.minutes, "consent": self.consent,
+            "source_sha256": self.source_sha256, "speaker_model": self.speaker_model,
+            "pitch": None if self.pitch is None else [round(float(v), 4) for v in self.pitch],
+            "report": self.report and self.report.to_dict(), "borders": [int(b) for b in self.borders],
+        }  # fmt: skip
+        arrays = {"reference": self.reference, "style": self.style, "speaker": self.speaker}
+        voicefile.write(path, facts, {key: a for key, a in arrays.items() if a is not None}, force)
 
     @classmethod
     def load(cls, path) -> Voice:
         """Read a voice file.
 
         Raises:
-            NoInputError, ModelError: the file is missing, damaged, or of a newer format.
+            NoInputError, ModelError: The file is missing, damaged, changed, or of a newer format.
+            NotPermittedError: Its consent has expired.
         """
-        from vocoder.nn.checkpoint import read_tensors
-
-        metadata, tensors = read_tensors(path, LIMITS.voice_file_bytes)
-        known = _facts(metadata, path)
-        if "reference" not in tensors:
-            raise ModelError("this is not a voice file.", where=path, code="voice.format")
-        reference = tensors["reference"].float().numpy()
-        if reference.ndim != 2 or reference.shape[1] != N_MELS or len(reference) == 0:
-            raise ModelError(f"the reference has shape {reference.shape}, not [T, 100].", where=path, code="voice.format")
-        style = tensors["style"].float().numpy() if "style" in tensors else None
-        if style is not None and style.ndim != 1:
-            raise ModelError("the voice's style is malformed.", where=path, code="voice.format")
-        return cls(reference=reference, style=style, **known)
+        facts, arrays = voicefile.read(path)
+        kept = {key: facts[key] for key in facts if key not in ("tensors", "digest", "languages", "pitch", "borders")}
+        pitch = facts["pitch"] and tuple(facts["pitch"])
+        return cls(**kept, **arrays, languages=tuple(facts["languages"]), pitch=pitch, borders=tuple(facts["borders"]))
 
 
-_FACTS = {
-    "name": str,
-    "model_id": str | None,
-    "language": str,
-    "gender": str,
-    "corpus": str,
-    "licence": str,
-    "minutes": int | float,
-    "consent": dict,
-    "source_sha256": str,
-}
+def pitch_of(f0: np.ndarray) -> tuple[float, float] | None:
+    """(median in Hz, spread of the natural log) of F0 [T], 0 = unvoiced; None when fewer than 10 frames are voiced.
+
+    The spread is half the distance of the 16th from the 84th percentile: a standard deviation that a few octave
+    errors do not move.
+    """
+    voiced = f0[f0 > 0]
+    if len(voiced) < 10:
+        return None
+    low, middle, high = np.percentile(np.log(voiced), [16, 50, 84])
+    return float(np.exp(middle)), float((high - low) / 2)
 
 
-def _facts(metadata: dict[str, str], path) -> dict:
-    """What a voice file says of itself, checked."""
-    try:
-        facts = strict_json.loads(metadata["parlance_voice"])
-        known = {k: facts[k] for k in _FACTS}
-    except (KeyError, TypeError, DataError) as error:
-        raise ModelError("this is not a voice file.", where=path, code="voice.format") from error
-    if facts.get("format") != 1:
-        raise ModelError(f"voice format {facts.get('format')!r} is newer than this parlance.", where=path, fix="Upgrade.")
-    wrong = [k for k, kinds in _FACTS.items() if not isinstance(known[k], kinds)]
-    if wrong or not _NAME.fullmatch(known["name"]):
-        raise ModelError(f"the voice's {wrong[0] if wrong else 'name'} is malformed.", where=path, code="voice.format")
-    return known
+def _with_speaker(voice: Voice) -> Voice:
+    """The voice with what the speaker encoder says of it, when one is installed."""
+    from tts.likeness import installed_encoder, split, split_warning
+
+    encoder = installed_encoder()
+    if encoder is None:
+        return voice
+    cosine = split(encoder, voice.reference)
+    report = replace(voice.report, split=cosine, warnings=voice.report.warnings + split_warning(cosine))
+    speaker = encoder.embed(voice.reference)
+    return replace(voice, speaker=speaker, speaker_model=encoder.config["model_id"], report=report)
 
 
 @dataclass(frozen=True)
@@ -168,31 +156,6 @@ class VoiceInfo:
         """Of a voice file, from its header alone; errors as :meth:`Voice.load`."""
         from vocoder.nn.checkpoint import read_metadata
 
-        facts = _facts(read_metadata(path), path)
+        facts = voicefile.read_facts(read_metadata(path), path)
+        facts["language"] = next(iter(facts["languages"]), "")
         return cls(**{name: facts[name] for name in cls.__dataclass_fields__})
-
-
-def _name_of(source) -> str:
-    return str(source) if isinstance(source, str | Path) else getattr(source, "name", "<audio>")
-
-
-def trim_silence(wav: np.ndarray, keep_seconds: float = 0.1, below_db: float = 40.0) -> np.ndarray:
-    """Cut silence at both ends: 20 ms blocks more than ``below_db`` under the loudest; keep a little."""
-    block = 480
-    n = len(wav) // block
-    if n < 2:
-        return wav
-    level = np.sqrt(np.mean(wav[: n * block].reshape(n, block) ** 2, axis=1) + 1e-12)
-    loud = np.flatnonzero(level > level.max() * 10 ** (-below_db / 20))
-    margin = int(keep_seconds * SAMPLE_RATE)
-    return wav[max(0, loud[0] * block - margin) : (loud[-1] + 1) * block + margin]
-
-
-def to_level(wav: np.ndarray, dbfs: float = -23.0) -> np.ndarray:
-    """Bring active speech (blocks within 30 dB of the loudest) to the level that the models were trained at."""
-    block = 480
-    n = max(1, len(wav) // block)
-    power = np.mean(np.resize(wav, n * block).reshape(n, block) ** 2, axis=1)
-    active = power[power >= power.max() * 1e-3].mean()
-    gain = 10 ** (dbfs / 20) / np.sqrt(max(active, 1e-10))
-    return (wav * min(gain, 0.99 / max(np.abs(wav).max(), 1e-6))).astype(np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from recipes.evaluate import voice_commands
-from recipes.evaluate.options import MODEL, named, table_options, with_outputs, write
+from recipes.evaluate.options import MODEL, named, option, table_options, with_outputs, write
 
 
 @click.group(name="evaluate", epilog="Example:  python -m recipes evaluate vocoder --per-corpus 20")
@@ -272,6 +272,110 @@ def codec_probe(context, dump, codecs, n_books, n_clips, out, results):
         f"Fitted on {len(frames[0].f0):,} frames of {len(train[1])} training utterances, judged "
         "on speakers who are not in training. Phones by forced alignment. F0 by DIO and StoneMask; R² and root mean square "
         "error over voiced frames."])
+
+
+@evaluate.command()
+@option("--speech", default="../shared/speech", metavar="DIR", help="Corpus folder with metadata.tsv.")
+@option("--clips", type=click.IntRange(1), default=1000, metavar="N", help="Spoken sentences, and recordings.")
+@option("--every", type=click.IntRange(1), default=5, metavar="N", help="The costly attacks on every N-th clip.")
+@option("--compared", type=click.IntRange(1), default=60, metavar="N", help="Clips of the tables cost and spliced.")
+@click.option("--table", "tables", multiple=True, type=click.Choice(["attacks", "null", "spliced", "cost"]),
+              help="Only this one; may be repeated.")
+@click.option("--dnsmos", "with_dnsmos", is_flag=True, help="DNSMOS too, which takes longer.")
+@MODEL
+@with_outputs
+@click.pass_context
+def watermark(context, speech, clips, every, compared, tables, with_dnsmos, model, out, results):
+    """Detection after attacks, false alarms, the null, splices, and what the mark costs: four tables."""
+    from recipes.evaluate import watermark as experiments
+    from recipes.evaluate.clips import samples
+    from recipes.evaluate.house import House, text_phones
+    from recipes.evaluate.similarity import SpeakerJudge
+    from recipes.progress import track
+    from tts.aligner import Aligner
+    from tts.watermark import THRESHOLD, Mark
+    from vocoder.api import Vocoder
+    from vocoder.nn.checkpoint import load_config
+
+    mark, house = Mark.load(), House.load(model)
+    texts, recordings = experiments.choose(speech, clips, ("ml_smc",)), experiments.choose(speech, clips)
+
+    def wanted(table):
+        return not tables or table in tables
+
+    if wanted("attacks"):
+        attacks = experiments.attacks(_codec(None), Vocoder.load())
+        spoken = track(experiments.speak(texts, house, every), "spoken", len(texts))
+        model_id = load_config(house.synthesizer.folder)["model_id"]
+        rows, records = experiments.survival(spoken, recordings, mark, model_id, attacks, every)
+        write(context, "Watermark: detection after attacks", rows, records, [
+            f"Spoken sentences of up to 6 s. Detected: p < {THRESHOLD:g} for the whole file, with all offsets, windows, speeds "
+            "and pitches counted. None of n clips: the rate is below 3/n with 95 % confidence."], "watermark-attacks")
+    compare = list(experiments.speak(texts[:compared], house)) if {"null", "spliced", "cost"} & {*tables} or not tables else []
+    if wanted("null"):
+        sounds = {"recordings": map(samples, recordings), "own speech, unmarked": (plain for _, _, plain in compare),
+                  **experiments.artificial(max(2, clips // 20))}  # fmt: skip
+        rows, records = experiments.null(sounds, mark)
+        write(context, "Watermark: what the detector says of sound without it", rows, records, [
+            f"The strongest deviation at any offset of a whole clip, in standard deviations. A p-value counts all {mark.period} "
+            "offsets as independent tries, which they are not quite, so that fewer than promised pass it."], "watermark-null")
+    if wanted("spliced"):
+        pairs = [(samples(clip), marked) for clip, (_, marked, _) in zip(recordings, compare, strict=False)]
+        rows, records = experiments.spliced(pairs, mark)
+        write(context, "Watermark: marked speech between halves of a recording", rows, records, [], "watermark-spliced")
+    if wanted("cost"):
+        rows, records = experiments.cost(compare, text_phones, Aligner.load().recognise, SpeakerJudge().embed, with_dnsmos)
+        write(context, "Watermark: what it costs", rows, records, [
+            "The same text, voice and seed with and without the mark. A ratio of signal to noise says nothing here: the mark "
+            "changes the gain of bands by about a decibel, it adds no noise."], "watermark-cost")
+
+
+@evaluate.command()
+@option("--speech", default="../shared/speech", metavar="DIR", help="Corpus folder with metadata.tsv.")
+@option("--split", type=click.Choice(["dev", "test"]), default="test", help="Clips to judge.")
+@option("--corpus", default="en_testclean", metavar="NAME", help="Of this corpus.")
+@option("--edits", type=click.IntRange(1), default=20, metavar="N", help="Edits, one a clip, speakers in turn.")
+@option("--candidates", type=click.IntRange(1, 256), default=16, metavar="N", help="Prosodies that are drawn.")
+@with_outputs
+@MODEL
+@click.pass_context
+def editing(context, speech, split, corpus, edits, candidates, model, out, results):
+    """Automatic word replacements in recordings: phone errors, similarity, joins, samples outside."""
+    from recipes.evaluate import editing as experiment
+    from recipes.evaluate.clips import read_clips, select
+    from recipes.evaluate.house import CONSENT
+    from recipes.evaluate.similarity import SpeakerJudge
+    from tts.api import Synthesizer
+    from tts.voice import Voice
+
+    synthesizer = Synthesizer(model=model)
+    clips = select(read_clips(speech, split), 3 * edits, [corpus])  # not every clip has a word that serves
+    rows, records = experiment.editing(
+        clips,
+        lambda item: synthesizer.edit(item.clip.wav, item.clip.text, replace=[(item.old, item.new)], language=item.clip.language,
+                                      consent=CONSENT, candidates=candidates),
+        experiment.frame_recogniser(), SpeakerJudge().embed,
+        lambda clip, text: synthesizer.synth(text, language=clip.language,
+                                             voice=Voice.from_audio([clip.wav], consent=CONSENT)).samples, edits)
+    write(context, "Editing: a word replaced in held-out recordings", rows, records, experiment.NOTES)
+
+
+@evaluate.command()
+@table_options("test")
+@click.pass_context
+def references(context, speech, split, per_corpus, corpora, out, results):
+    """What the report of a cloned voice is worth: recordings spoilt in known ways, and sounds that are no speech."""
+    from recipes.evaluate import references as experiments
+    from recipes.evaluate.clips import read_clips, select
+
+    found = read_clips(speech, split)
+    clips, talkers = (select(found, n, corpora or None) for n in (per_corpus, 1000))
+    rows, records = experiments.report_rows(clips, talkers)
+    write(context, "References: warnings and refusals", rows, records, [
+        "Share of recordings that a voice was refused of, and of the others the share with each warning (docs/voices.md). Rooms "
+        "are decaying noise, sounds are made by the command: real rooms and real music will differ."])
+    write(context, "References: voice activity under noise", experiments.activity_rows(clips), [], [
+        f"Frames of {len(clips)} clips. Noise below the active speech; 60 dB stands for none."], "references-activity")
 
 
 def _codec(folder):

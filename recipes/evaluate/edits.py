@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from tts.base.errors import UnavailableError
 
 
@@ -45,20 +43,6 @@ def count_edits(reference: Sequence, recognised: Sequence) -> Edits:
         ) from error
     made = jiwer.process_words(*(" ".join(map(str, items)) for items in (reference, recognised)))
     return Edits(made.substitutions, made.deletions, made.insertions, len(reference))
-
-
-def edit_distance(a: list[int], b: list[int]) -> int:
-    """Levenshtein distance of two phone sequences, by numpy alone: training and alignment need it without the eval extra."""
-    row = np.arange(len(b) + 1)
-    b = np.asarray(b)
-    for i, x in enumerate(a, 1):
-        substituted = row[:-1] + (b != x)
-        best = np.minimum(substituted, row[1:] + 1)
-        best = np.concatenate([[i], best])
-        # insertions run along the row: best[j] = min over k <= j of best[k] + (j - k)
-        offset = np.arange(len(best))
-        row = np.minimum.accumulate(best - offset) + offset
-    return int(row[-1])
 
 
 def total(edits: Iterable[Edits]) -> Edits:

@@ -12,9 +12,9 @@ from click.core import ParameterSource
 def table_options(split: str):
     """Options that every table on recordings has."""
     options = [
-        _option("--speech", default="../shared/speech", metavar="DIR", help="Corpus folder with metadata.tsv."),
-        _option("--split", type=click.Choice(["dev", "test"]), default=split, help="Clips to judge."),
-        _option("--per-corpus", type=click.IntRange(1), default=6, metavar="N", help="Clips a corpus."),
+        option("--speech", default="../shared/speech", metavar="DIR", help="Corpus folder with metadata.tsv."),
+        option("--split", type=click.Choice(["dev", "test"]), default=split, help="Clips to judge."),
+        option("--per-corpus", type=click.IntRange(1), default=6, metavar="N", help="Clips a corpus."),
         click.option("--corpus", "corpora", multiple=True, metavar="NAME", help="Only this corpus; may be repeated."),
     ]
     return lambda function: with_outputs(_wrap(function, options))
@@ -22,18 +22,18 @@ def table_options(split: str):
 
 def with_outputs(function):
     return _wrap(function, [
-        _option("--out", default="exp/evaluate", metavar="DIR", help="Folder of the JSON files."),
-        _option("--results", default="egs/house/RESULTS.md", metavar="FILE", help="Markdown file to update."),
+        option("--out", default="exp/evaluate", metavar="DIR", help="Folder of the JSON files."),
+        option("--results", default="egs/house/RESULTS.md", metavar="FILE", help="Markdown file to update."),
     ])
 
 
-def _option(name: str, **settings):
+def option(name: str, **settings):
     return click.option(name, show_default=True, **settings)
 
 
 def _wrap(function, options):
-    for option in reversed(options):
-        function = option(function)
+    for each in reversed(options):
+        function = each(function)
     return function
 
 

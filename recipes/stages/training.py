@@ -95,6 +95,20 @@ def train_acoustic(dump, exp, minutes, device, config, overrides, pack, max_step
     click.echo(f"train-acoustic: step {step:,} in {exp}")
 
 
+@click.command("train-watermark", epilog="Example:  python -m recipes train-watermark --exp exp/mark --minutes 30")
+@training_options
+@click.option("--mels", metavar="DIR", help="Predicted mels (predict-mels) for half of each batch; recordings alone if left out.")
+def train_watermark(dump, exp, minutes, device, config, overrides, pack, max_steps, mels):
+    """The watermark. YAML sections: model, task, train."""
+    from recipes.train import watermark
+    from tts.models.watermark import MarkConfig
+
+    given = _prepare(config, overrides, ("model", "task", "train"), pack, dump)
+    model, task = _dataclass(MarkConfig, given["model"]), _dataclass(watermark.MarkTask, given["task"])
+    step = watermark.main(dump, exp, minutes, device, model, task, _train(given), mels, max_steps)
+    click.echo(f"train-watermark: step {step:,} in {exp}")
+
+
 @click.command("train-prosody",
                epilog="Example:  python -m recipes train-prosody --acoustic exp/models/megatts --exp exp/prosody --minutes 60")
 @training_options

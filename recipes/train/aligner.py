@@ -13,7 +13,6 @@ import torch
 
 from recipes.augment import draw_warp, warp_mel
 from recipes.batch import Corpus, FrameBatches, lengths, pad
-from recipes.evaluate.edits import edit_distance
 from recipes.export import record_model
 from recipes.train.loop import Player, Task, TrainConfig, device_of, move, start_from, train
 from tts.aligner import (
@@ -24,6 +23,7 @@ from tts.aligner import (
     beta_binomial_log_prior,
     collapse,
 )
+from tts.alignment import edit_distance
 from vocoder.nn.masks import length_mask
 
 

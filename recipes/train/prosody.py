@@ -148,7 +148,7 @@ def main(
     """
     speaker, _ = load_acoustic(acoustic)
     if speaker.kind != "megatts":
-        raise ModelError(f"a {speaker.kind} has no prosody codes.", where=acoustic, fix="Give a megatts.", code="prosody.acoustic")
+        raise ModelError(f"a {speaker.kind} has no prosody codes.", where=acoustic, code="prosody.acoustic")
     variance = speaker.variance
     model = ProsodyModel(ProsodyModelConfig(
         codebook_size=variance.prosody.quantizer.codebook_size, content_dim=variance.config.text.dim,

@@ -37,6 +37,7 @@ def commands(page: str) -> list[list[str]]:
 def parse(command: click.Command, name: str, arguments: list[str]) -> None:
     """Fail as the command line would: unknown command or option, value out of range."""
     if isinstance(command, click.Group):
+        arguments = getattr(command, "with_default", list)(arguments)
         inner = command.get_command(click.Context(command), arguments[0])
         assert inner is not None, f"{name} has no command {arguments[0]}"
         parse(inner, f"{name} {arguments[0]}", arguments[1:])
@@ -108,6 +109,14 @@ def test_the_python_of_the_readme_speaks(capsys, tmp_path, monkeypatch):
 
     tts.synth("Hi.").save("x.wav")
     assert all(Path(name).stat().st_size > 10_000 for name in ("hello.wav", "x.wav"))
+
+
+def test_the_python_of_the_editing_page_runs(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (example,) = blocks("editing.md", "python")
+    exec(compile(example, "docs/editing.md", "exec"), {})
+    assert capsys.readouterr().out == "We met on Friday, and then we walked to the station. 2\n"
+    assert Path("out.wav").stat().st_size > 50_000
 
 
 def test_the_command_line_page_names_every_command_and_flag_and_no_other():

@@ -190,9 +190,11 @@ CONFIGURATIONS = sorted(path for path in ROOT.glob("egs/*/*/conf/*.yaml") if "TE
 def test_every_configuration_of_egs_is_read_by_its_dataclasses(path):
     from codec.model import CodecConfig
     from recipes import config
-    from recipes.train import acoustic, aligner, codec, vocoder
+    from recipes.train import acoustic, aligner, codec, prosody, speaker, vocoder
     from recipes.train.loop import TrainConfig
     from tts.aligner import AlignerConfig
+    from tts.models.prosody import ProsodyModelConfig
+    from tts.models.speaker import EcapaConfig
     from tts.models.text import TextConfig
     from vocoder.fourier import VocoderConfig
     from vocoder.nn.config import from_dict
@@ -204,8 +206,12 @@ def test_every_configuration_of_egs_is_read_by_its_dataclasses(path):
         else {
             "aligner": {"model": (AlignerConfig, {"n_symbols": 9}), "task": (aligner.AlignerTask, {})},
             "vocoder": {"model": (VocoderConfig, {}), "task": (vocoder.VocoderTask, {})},
-            "fs2": {"text": (TextConfig, {"n_symbols": 9, "languages": [1]}), "task": (acoustic.AcousticTask, {})},
-            "flow": {"text": (TextConfig, {"n_symbols": 9, "languages": [1]}), "task": (acoustic.AcousticTask, {})},
+            **{
+                kind: {"text": (TextConfig, {"n_symbols": 9, "languages": [1]}), "task": (acoustic.AcousticTask, {})}
+                for kind in ("fs2", "flow", "megatts")
+            },
+            "speaker": {"model": (EcapaConfig, {}), "task": (speaker.SpeakerTask, {})},
+            "prosody": {"model": (ProsodyModelConfig, {}), "task": (prosody.ProsodyTask, {})},
         }
     )
     sections = sections[path.stem.split("-")[0]] | {"train": (TrainConfig, {})}

@@ -35,8 +35,8 @@ def aligner():
 @pytest.mark.parametrize("language", SENTENCES)
 def test_every_shipped_language_is_heard_as_what_was_asked(house, aligner, language):
     import frontend
-    from recipes.evaluate.edits import edit_distance
     from tts.aligner import N_MARKS
+    from tts.alignment import edit_distance
 
     speech = house.synth(SENTENCES[language], language=language)
     assert 2.0 < speech.duration < 9.0

@@ -137,12 +137,12 @@ def test_padding_has_no_part_in_the_loss(either):
 @pytest.mark.parametrize("form", ["causal", "masked"])
 def test_it_learns_codes_that_the_content_tells(form):
     net = model(form, dropout=0.0, noise=0.0).train()
-    optimizer = torch.optim.AdamW(net.parameters(), lr=5e-3)
+    optimizer, start = torch.optim.AdamW(net.parameters(), lr=5e-3), None
     for step in range(120):
         torch.manual_seed(step)
         loss = sum(net.loss(batch(net)).values())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        start = loss.item() if step == 0 else start
+        start = start or loss.item()
     assert loss.item() < 0.6 * start

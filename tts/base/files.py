@@ -39,7 +39,7 @@ def atomic_write(path: str | Path, data: bytes | str, force: bool = False) -> No
 
 @contextmanager
 def atomic_file(path: str | Path, force: bool = False):
-    """A binary file to write in pieces; published under ``path`` when the block ends, dropped when it raises."""
+    """A binary file to write in pieces, and read back; published under ``path`` when the block ends, dropped when it raises."""
     check_writable(path, force)
     with _errors_of(path):
         if os.path.exists(path) and not os.path.isfile(path):  # a device or FIFO
@@ -51,10 +51,10 @@ def atomic_file(path: str | Path, force: bool = False):
     _sweep(folder)
     part = os.path.join(folder, f".{name[:200]}.{os.getpid()}.{secrets.token_hex(4)}.part")
     with _errors_of(path):
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
         descriptor = os.open(part, flags, 0o666)
         try:
-            with os.fdopen(descriptor, "wb") as file:
+            with os.fdopen(descriptor, "w+b") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())

@@ -14,6 +14,7 @@ _MEANING = {
     0: "done; what was changed or dropped is reported on stderr",
     1: "a check said no",
     2: "the command line is wrong",
+    9: "a comparison or a search said no: two people, or no mark found",
     65: "text, audio or data is malformed",
     66: "an input is missing or unreadable",
     69: "a language, voice, model or package is not installed",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from tts.base import files, strict_json
 from tts.base.errors import FileError, NotPermittedError, UsageError
 from tts.cli import values
 from tts.cli.source import given_text
+from tts.voicefile import NAME
 
 _AUDIO = (".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aif", ".aiff")
 _TIMING_KEYS = ("text", "sample_rate", "duration", "words", "phones", "chunks")
@@ -47,7 +49,13 @@ _EXAMPLES = """\
 @click.option("--bitrate", type=values.BITRATE, metavar="Nk", help="kbit/s for ogg, opus and mp3.")
 @click.option("--timings", metavar="FILE|-", help="Word and phone times as JSON.")
 @click.option("--subtitles", metavar="FILE", help="Subtitles, .srt or .vtt.")
+@click.option("--prosody-out", metavar="FILE", help="Durations, pitch, level and pauses as JSON, to be edited.")
+@click.option("--prosody-in", metavar="FILE", help="Speak with the prosody of such a file.")
+@click.option("--prosody-from", metavar="AUDIO", help="Speak with the prosody of a recording of the same text, by any voice.")
 @click.option("--consent", metavar='"WHO; HOW; WHEN"', help="Consent of the person in the recording given with --voice.")
+@click.option("--no-watermark", is_flag=True, help="Leave the inaudible watermark out; needs --reason.")
+@click.option("--reason", default="", metavar="TEXT", help="Why there is no watermark; the file's record tells it.")
+@click.option("--dated", is_flag=True, help="Date and time in the file's record; equal requests then give other files.")
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON document on stdout.")
 @click.option("--force", is_flag=True, help="Replace existing files.")
 @click.option("--threads", type=click.IntRange(1, 64), metavar="N", help="CPU threads.")
@@ -75,7 +83,13 @@ def command(
     bitrate,
     timings,
     subtitles,
+    prosody_out,
+    prosody_in,
+    prosody_from,
     consent,
+    no_watermark,
+    reason,
+    dated,
     as_json,
     force,
     threads,
@@ -92,34 +106,46 @@ def command(
     if verbose:
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s", stream=sys.stderr)
     output, format_ = _output(output, format_, as_json or timings == "-", io)
-    _check_outputs(
-        {"--output": output, "--timings": timings, "--subtitles": subtitles, "--json": "-" if as_json else None}, force
-    )
+    outputs = {"--output": output, "--timings": timings, "--subtitles": subtitles, "--prosody-out": prosody_out}
+    _check_outputs(outputs | {"--json": "-" if as_json else None}, force)
     subtitle_form = _subtitle_form(subtitles)
+    _check_reason(no_watermark, reason)
     spoken = given_text(text, inputs, "tts synth", _EXAMPLES)
     who = _voice(voice, consent)
 
     from tts.api import Controls, Synthesizer
+    from tts.provenance import note
     from tts.speech import Account
 
-    chunks = Synthesizer(model=model, threads=threads).stream(
-        spoken,
-        voice=who,
-        language=language,
-        controls=Controls(rate=rate, pitch_st=pitch, energy_db=energy, pitch_range=range_),
-        phonemes=phonemes,
-        lexicon=lexicon,
-        seed=seed,
-        accent=accent,
-        steps=steps,
-        guidance=guidance,
-    )
+    synthesizer = Synthesizer(model=model, threads=threads)
+    controls = Controls(rate=rate, pitch_st=pitch, energy_db=energy, pitch_range=range_)
+    request = {
+        "voice": who,
+        "language": language,
+        "controls": controls,
+        "phonemes": phonemes,
+        "lexicon": lexicon,
+        "seed": seed,
+        "accent": accent,
+        "steps": steps,
+        "guidance": guidance,
+        "watermark": not no_watermark,
+        "reason": reason,
+    }
+    if prosody_out or prosody_in or prosody_from:
+        _check_prosody(prosody_in, prosody_from, controls != Controls())
+        plan = _with_prosody(synthesizer, synthesizer.plan(spoken, **request), prosody_in, prosody_from, prosody_out, force)
+        chunks = [synthesizer.render(plan, watermark=not no_watermark, reason=reason)]
+    else:
+        chunks = synthesizer.stream(spoken, **request)
     account = Account(("words", "phones", "chunks") if timings or as_json else ("words", "chunks") if subtitles else ())
     rate_hz = rate_hz or SAMPLE_RATE
+    record = note(lambda: _dated(account.provenance()) if dated else account.provenance())
     with _progress(len(spoken), quiet) as told:
         samples = (account.add(told(chunk)) for chunk in chunks)
         samples = io.resample_chunks(samples, SAMPLE_RATE, rate_hz)
-        io.write_audio(output, samples, rate_hz, format_, bitrate, force, rf64=_may_pass_4_gib(len(spoken), rate, rate_hz))
+        large = _may_pass_4_gib(len(spoken), rate, rate_hz)
+        io.write_audio(output, samples, rate_hz, format_, bitrate, force, large, record)
     speech = account.speech()
     result = speech.to_dict()
     if subtitles:
@@ -132,6 +158,47 @@ def command(
         click.echo(strict_json.dumps({"output": output, **result, **consent}, indent=None))
     if not quiet:
         _report(speech, output)
+
+
+def _check_reason(no_watermark: bool, reason: str) -> None:
+    """A reason goes with a missing watermark, and only with that."""
+    from tts.provenance import unmarked
+
+    if no_watermark:
+        unmarked(reason)
+    elif reason:
+        raise UsageError("--reason belongs to --no-watermark.", where="--reason", code="usage.reason")
+
+
+def _dated(record: dict) -> dict:
+    return record and {**record, "created_utc": datetime.now(UTC).isoformat(timespec="seconds")}
+
+
+def _check_prosody(given: str | None, recording: str | None, moved: bool) -> None:
+    """One source of prosody, and no flag that it would silence."""
+    source = "--prosody-in" if given else "--prosody-from"
+    if given and recording:
+        fault, fix = "both --prosody-in and --prosody-from are given.", "Give one of them."
+    elif (given or recording) and moved:
+        fault, fix = f"--rate, --pitch, --range and --energy do not go with {source}.", "Leave them out; edit the file instead."
+    else:
+        return
+    raise UsageError(fault, where=source, code="usage.prosody", fix=fix)
+
+
+def _with_prosody(synthesizer, plan, given: str | None, recording: str | None, kept: str | None, force: bool):
+    """The plan with the prosody of a file or a recording; written to ``kept``."""
+    from tts import prosody
+
+    if given:
+        plan = prosody.load(plan, given)
+    elif recording:
+        plan, warnings = synthesizer.copy_prosody(plan, recording)
+        for warning in warnings:
+            click.echo(f"warning: {recording}: {warning}", err=True)
+    if kept:
+        files.atomic_write(kept, prosody.dumps(plan), force)
+    return plan
 
 
 def _may_pass_4_gib(n_chars: int, rate: float, rate_hz: int) -> bool:
@@ -212,7 +279,8 @@ def _subtitle_form(subtitles: str | None) -> str | None:
 def _voice(voice: str | None, consent: str | None):
     """A name as it is; a path as a Voice: a recording with consent, or a saved one."""
     suffix = Path(voice).suffix.lower() if voice else ""
-    is_file = voice and (suffix in (*_AUDIO, ".safetensors") or "/" in voice or Path(voice).is_file())
+    is_name = voice and NAME.fullmatch(voice)  # a name stays one, whatever lies in the current folder
+    is_file = voice and not is_name and (suffix in (*_AUDIO, ".safetensors") or "/" in voice or Path(voice).is_file())
     if not is_file:
         if consent is not None:
             raise UsageError("--consent belongs to a recording given with --voice.", where="--consent", code="usage.consent")

@@ -202,7 +202,7 @@ class ProsodyModel(nn.Module):
         known = torch.full((total,), OPEN) if known is None else torch.as_tensor(known, dtype=torch.long)
         silent = torch.ones(total, dtype=torch.bool) if silent is None else torch.as_tensor(silent, dtype=torch.bool)
         if content.shape[1:] != (self.config.content_dim,) or not len(known) == len(silent) == total or known.max() > size:
-            raise DataError(f"content of shape {list(content.shape)} with {len(known)} codes.", where="prosody", code="prosody.shape")
+            raise DataError(f"content {list(content.shape)} with {len(known)} codes.", where="prosody", code="prosody.shape")
         if other is not None and self.config.form != "causal":
             raise DataError("the masked form takes one context.", where="other", code="prosody.form", fix="Use the causal form.")
         ban = ~silent[:, None] & (torch.arange(size + 1) == size)
@@ -260,7 +260,7 @@ class ProsodyModel(nn.Module):
         log_p = torch.zeros(codes.shape)
         for i in range(1, steps + 1):
             inputs = torch.where(hidden, self.start, codes)
-            x = self.embed(whole.expand(n, -1, -1), inputs, style.expand(n, -1), None, context)
+            x = self.embed(whole.expand(n, -1, -1), inputs, style.expand(n, -1), context=context)
             for layer in self.layers:
                 x = layer(x, None)
             logits = self.out(self.norm(x))

@@ -7,6 +7,7 @@ sample cap, and what comes out is finite. A result is written whole or not at al
 from __future__ import annotations
 
 import functools
+import hashlib
 import io
 import itertools
 import logging
@@ -15,7 +16,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -26,7 +27,7 @@ from tts.base.errors import DataError, FileError, ResourceError, UsageError
 from tts.base.files import atomic_file
 from tts.base.limits import LIMITS
 from vocoder.audio import wavfile
-from vocoder.audio.decode import AudioInfo, Source, decoded, import_soundfile
+from vocoder.audio.decode import AudioInfo, Source, decoded, import_soundfile, opened
 
 #: Names that ``--format`` and file endings may use -> (libsndfile container, subtype); None: written here.
 FORMATS = {
@@ -41,6 +42,7 @@ _RATES = {
     "OPUS": (8_000, 12_000, 16_000, 24_000, 48_000),
     "MPEG_LAYER_III": (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
 }
+Note = Callable[[dict], str]  # what is known of the samples -> ASCII for the file's comment; "" for none
 _log = logging.getLogger("parlance.audio")
 
 
@@ -48,6 +50,27 @@ def read_info(source: Source) -> AudioInfo:
     """Format, rate, channels and claimed length of an audio file; errors as ``read_audio``."""
     with decoded(source, held=False) as (info, _, _):
         return info
+
+
+def read_comment(source: Source) -> str:
+    """The comment that an audio file carries (ICMT of WAV, COMMENT of FLAC and Ogg, ID3 of MP3); "" when there is none."""
+    with opened(source, held=False) as (file, _, _):
+        soundfile = import_soundfile()
+        file.seek(0)
+        try:
+            with soundfile.SoundFile(file) as sound:
+                return sound.comment
+        except (soundfile.SoundFileError, TypeError, OSError, UnicodeDecodeError):
+            return ""
+
+
+def pcm_sha256(source: Source) -> str:
+    """SHA-256 in hex of the samples as 16-bit little-endian PCM, channels interleaved."""
+    digest = hashlib.sha256()
+    with decoded(source, held=False) as (_, blocks, _):
+        for block in blocks:
+            digest.update(wavfile.to_pcm16(block).tobytes())
+    return digest.hexdigest()
 
 
 def read_audio(source: Source, sample_rate: int = 24_000, max_seconds: float = LIMITS.audio_seconds) -> np.ndarray:
@@ -192,12 +215,14 @@ def format_of(path: str | Path, format: str | None = None) -> str:
     return name
 
 
-def encode_audio(wav: np.ndarray, sample_rate: int, format: str = "wav", bitrate: float | None = None) -> bytes:
+def encode_audio(
+    wav: np.ndarray, sample_rate: int, format: str = "wav", bitrate: float | None = None, note: Note | None = None
+) -> bytes:
     """The bytes of an audio file; arguments and errors as ``write_audio``."""
     name = format_of("-", format)
     options = _coding(name, sample_rate, bitrate)
     buffer = io.BytesIO()
-    _write(buffer, _finite([wav]), sample_rate, name, options)
+    _write(buffer, _finite([wav]), sample_rate, name, options, note=note)
     return buffer.getvalue()
 
 
@@ -209,6 +234,7 @@ def write_audio(
     bitrate: float | None = None,
     force: bool = False,
     rf64: bool = False,
+    note: Note | None = None,
 ) -> None:
     """Write an audio file: whole or not at all, in the memory of one chunk.
 
@@ -223,6 +249,8 @@ def write_audio(
         bitrate: kbit/s for ogg, opus (6-256) and mp3 (8-160); None takes the encoder's default.
         force: Replace an existing file.
         rf64: Keep room in the header of a WAV file, so that it may pass 4 GiB.
+        note: Gives the text of the file's comment (raw pcm has none), when the first samples are there and, for wav and flac
+            files, once more when ``samples`` and ``pcm_sha256`` are known beside ``sample_rate``.
 
     Raises:
         UsageError: Format, rate and bit rate do not go together.
@@ -236,13 +264,13 @@ def write_audio(
     chunks = _finite([wav] if isinstance(wav, np.ndarray) else wav)
     chunks = itertools.chain([next(chunks, np.zeros(0, np.float32))], chunks)
     if str(path) == "-":
-        _write_piped(sys.stdout.buffer, chunks, sample_rate, name, options)
+        _write_piped(sys.stdout.buffer, chunks, sample_rate, name, options, note)
         return
     with atomic_file(path, force) as file:
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            _write(file, chunks, sample_rate, name, options, rf64)
+            _write(file, chunks, sample_rate, name, options, rf64, note)
         else:  # a device or FIFO
-            _write_piped(file, chunks, sample_rate, name, options)
+            _write_piped(file, chunks, sample_rate, name, options, note)
 
 
 def resample_chunks(chunks: Iterable[np.ndarray], from_rate: int, to_rate: int) -> Iterator[np.ndarray]:
@@ -290,48 +318,88 @@ def _coding(name: str, sample_rate: int, bitrate: float | None) -> dict:
     return options if bitrate is None else options | _bitrate_options(name, subtype, bitrate)
 
 
-def _write(file: BinaryIO, chunks: Iterable[np.ndarray], sample_rate: int, name: str, options: dict, rf64=False) -> None:
-    """Into a file that can seek: sizes are written into the header when they are known."""
+def _write(file: BinaryIO, chunks, sample_rate: int, name: str, options: dict, rf64: bool = False, note: Note | None = None):
+    """Into a file that can seek: sizes and comment are written into the header when they are known."""
     if FORMATS[name]:
-        _write_coded(file, chunks, sample_rate, options)
+        _write_coded(file, chunks, sample_rate, options, note)
         return
-    header = functools.partial(wavfile.wav_header, sample_rate, rf64=rf64) if name == "wav" else lambda count: b""
-    count = 0
-    file.write(header(0))
+    known = _Known(sample_rate, note)
+    header = functools.partial(wavfile.wav_header, sample_rate, rf64=rf64) if name == "wav" else lambda count, comment: b""
+    file.write(header(0, comment=known.room))
     for chunk in chunks:
-        count += len(chunk)
-        header(count)  # what does not fit is refused at once
-        file.write(wavfile.to_pcm16(chunk).tobytes())
+        pcm = known.add(wavfile.to_pcm16(chunk))
+        header(known.count, comment=known.room)  # what does not fit is refused at once
+        file.write(pcm.tobytes())
     file.seek(0)
-    file.write(header(count))
+    file.write(header(known.count, comment=known.comment()))
 
 
-def _write_piped(file: BinaryIO, chunks: Iterable[np.ndarray], sample_rate: int, name: str, options: dict) -> None:
+def _write_piped(file: BinaryIO, chunks: Iterable[np.ndarray], sample_rate: int, name: str, options: dict, note: Note | None):
     if FORMATS[name]:
         with tempfile.TemporaryFile() as whole:
-            _write_coded(whole, chunks, sample_rate, options)
+            _write_coded(whole, chunks, sample_rate, options, note)
             whole.seek(0)
             shutil.copyfileobj(whole, file)
         file.flush()
         return
-    file.write(wavfile.wav_header(sample_rate, None) if name == "wav" else b"")
+    comment = note({"sample_rate": sample_rate}) if note else ""
+    file.write(wavfile.wav_header(sample_rate, None, comment=comment) if name == "wav" else b"")
     for chunk in chunks:
         file.write(wavfile.to_pcm16(chunk).tobytes())
         file.flush()
 
 
-def _write_coded(file: BinaryIO, chunks: Iterable[np.ndarray], sample_rate: int, options: dict) -> None:
+def _write_coded(file: BinaryIO, chunks: Iterable[np.ndarray], sample_rate: int, options: dict, note: Note | None) -> None:
     """Through libsndfile. It writes to the descriptor itself: an interruption inside a callback would be lost."""
     soundfile = import_soundfile()
     target = file if isinstance(file, io.BytesIO) else file.fileno()
+    lossless = options["subtype"] == "PCM_16"
+    known = _Known(sample_rate, note, lossless)
     try:
         with soundfile.SoundFile(target, "w", sample_rate, 1, closefd=False, **options) as out:
+            if known.room:
+                out.comment = known.room
             for chunk in chunks:
                 for start in range(0, len(chunk), sample_rate):  # its Vorbis and Opus need short writes
-                    out.write(np.clip(chunk[start : start + sample_rate], -1.0, 1.0))
+                    part = np.clip(chunk[start : start + sample_rate], -1.0, 1.0)
+                    out.write(known.add(wavfile.to_pcm16(part)) if lossless else part)
     except (soundfile.LibsndfileError, AssertionError) as error:  # AssertionError: it wrote less than it was given
         reason = str(error) or "the disk is full"
         raise FileError(f"encoding {options['format']} failed: {reason}.", code="audio.encode", fix="Free some space.") from error
+    if known.room and lossless:
+        _replace_comment(file, known)
+
+
+class _Known:
+    """Count and hash of the samples of a file, and the comment made of them; ``room`` is as long and stands there first."""
+
+    def __init__(self, sample_rate: int, note: Note | None, lossless: bool = True):
+        self.note, self.facts, self.count, self.digest = note, {"sample_rate": sample_rate}, 0, hashlib.sha256()
+        most = {"samples": 10**12, "pcm_sha256": "0" * 64} if lossless else {}
+        self.room = note({**self.facts, **most}) if note else ""
+
+    def add(self, pcm: np.ndarray) -> np.ndarray:
+        self.count += len(pcm)
+        if self.room:
+            self.digest.update(pcm.tobytes())
+        return pcm
+
+    def comment(self) -> str:
+        if not self.room:
+            return ""
+        return self.note({**self.facts, "samples": self.count, "pcm_sha256": self.digest.hexdigest()}).ljust(len(self.room))
+
+
+def _replace_comment(file: BinaryIO, known: _Known) -> None:
+    """In a FLAC file's metadata, which no checksum covers."""
+    if not isinstance(file, io.BytesIO):
+        file.flush()
+    file.seek(0)
+    place = file.read(len(known.room) + 65_536).find(known.room.encode())
+    if place >= 0:
+        file.seek(place)
+        file.write(known.comment().encode())
+        file.flush()
 
 
 def _check_block(block: np.ndarray, first: int, where: str) -> None:

@@ -167,19 +167,21 @@ def to_pcm16(wav: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(np.asarray(wav, np.float32) * np.float32(32768.0)), -32768, 32767).astype("<i2")
 
 
-def wav_header(sample_rate: int, frames: int | None, rf64: bool = False) -> bytes:
+def wav_header(sample_rate: int, frames: int | None, rf64: bool = False, comment: str = "") -> bytes:
     """The bytes before mono 16-bit samples.
 
     Args:
         sample_rate: Hz.
         frames: Number of samples; None for a pipe, whose sizes are then 0xFFFFFFFF.
         rf64: Use 80 bytes instead of 44, with a chunk that holds 64-bit sizes when they are needed (EBU Tech 3306).
+        comment: ASCII, for a LIST/INFO chunk; empty: none.
 
     Raises:
         ResourceError: More than 4 GiB without ``rf64``.
     """
     data_bytes = _OPEN_END if frames is None else frames * 2
-    riff_bytes = _OPEN_END if frames is None else data_bytes + (72 if rf64 else 36)
+    info = _info_chunk(comment) if comment else b""
+    riff_bytes = _OPEN_END if frames is None else data_bytes + (72 if rf64 else 36) + len(info)
     name, room = b"RIFF", struct.pack("<4sI28x", b"JUNK", 28) if rf64 else b""
     if riff_bytes > _OPEN_END:
         if not rf64:
@@ -191,4 +193,10 @@ def wav_header(sample_rate: int, frames: int | None, rf64: bool = False) -> byte
         name, room = b"RF64", struct.pack("<4sI3QI", b"ds64", 28, riff_bytes, data_bytes, frames, 0)
         riff_bytes = data_bytes = _OPEN_END
     form = struct.pack("<4sIHHIIHH", b"fmt ", 16, _PCM, 1, sample_rate, sample_rate * 2, 2, 16)
-    return struct.pack("<4sI4s", name, riff_bytes, b"WAVE") + room + form + struct.pack("<4sI", b"data", data_bytes)
+    return struct.pack("<4sI4s", name, riff_bytes, b"WAVE") + room + form + info + struct.pack("<4sI", b"data", data_bytes)
+
+
+def _info_chunk(comment: str) -> bytes:
+    text = comment.encode("ascii") + b"\0"
+    text += b"\0" * (len(text) & 1)
+    return struct.pack("<4sI4s4sI", b"LIST", 12 + len(text), b"INFO", b"ICMT", len(text)) + text

@@ -1,4 +1,4 @@
-"""``tts voices``: the voices of a model."""
+"""``tts voices list``: the voices of a model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 from tts.cli.table import table
 
 
-@click.command(epilog="Example:  tts voices -l de")
+@click.command(epilog="Example:  tts voices list -l de")
 @click.option("-l", "--language", help="Only voices of this language, e.g. de.")
 @click.option("--model", metavar="NAME|DIR", help="fs2, flow, or a model folder.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
