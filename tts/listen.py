@@ -26,6 +26,7 @@ from vocoder.audio.frames import FRAME_RATE, HOP_LENGTH, SAMPLE_RATE, frames_to_
 LONGEST_REFERENCE = 2250  # frames (30 s) kept of a reference
 LONGEST_PIECE = 300  # frames (4 s): longer stretches are cut where they are quietest, so that parts can be left out
 SPAN = 450  # frames (6 s) in which pairs of phones are counted
+LEAST_SPEECH = 0.5  # s, without the pauses; of sound a recording holds LIMITS.voice_min_seconds
 MARGIN = 5  # frames kept on both sides of a stretch
 MOST_RECORDINGS = 64
 LEVEL = -23.0  # dBFS of active speech, that of the training data
@@ -94,7 +95,7 @@ def listen(sources: Sequence) -> Heard:
 
     Raises:
         UsageError, NoInputError, DataError: What is given is no recording, cannot be read, is damaged or not finite,
-            holds no speech (silence, noise, music), or less than LIMITS.voice_min_seconds of it.
+            holds no speech (silence, noise, music), or less than LIMITS.voice_min_seconds of sound.
     """
     from vocoder.audio.mel import log_mel
 
@@ -123,10 +124,10 @@ def listen(sources: Sequence) -> Heard:
             pitches += [f0[p.start : p.end] for p in own]
     report = _joined(reports, sum(borders))
     total = sum(r.speech for r in reports)
-    if total < LIMITS.voice_min_seconds:
+    if total < LEAST_SPEECH:
         raise DataError(
-            f"{total:.2f} s of speech were found; at least {LIMITS.voice_min_seconds:g} s are needed.",
-            where=name_of(sources[0]), code="voice.no_speech", limit=LIMITS.voice_min_seconds,
+            f"{total:.2f} s of speech were found; at least {LEAST_SPEECH:g} s are needed.",
+            where=name_of(sources[0]), code="voice.no_speech", limit=LEAST_SPEECH,
             fix="Is it speech, near the microphone, without music? 6 to 30 s serve best.",
         )  # fmt: skip
     mel = np.concatenate(mels)

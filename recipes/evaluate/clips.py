@@ -71,3 +71,15 @@ def samples(clip: Utterance, sample_rate: int = 24_000) -> np.ndarray:
     from vocoder.audio.io import read_audio
 
     return read_audio(clip.wav, sample_rate)
+
+
+def trim_silence(wav: np.ndarray, keep_seconds: float = 0.1, below_db: float = 40.0) -> np.ndarray:
+    """Cut silence at both ends of [S] at 24 kHz: 20 ms blocks more than ``below_db`` under the loudest; keep a little."""
+    block = 480
+    n = len(wav) // block
+    if n < 2:
+        return wav
+    level = np.sqrt(np.mean(wav[: n * block].reshape(n, block) ** 2, axis=1) + 1e-12)
+    loud = np.flatnonzero(level > level.max() * 10 ** (-below_db / 20))
+    margin = int(keep_seconds * 24_000)
+    return wav[max(0, loud[0] * block - margin) : (loud[-1] + 1) * block + margin]

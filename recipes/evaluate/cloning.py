@@ -13,7 +13,7 @@ import numpy as np
 
 from recipes.datadir import Utterance
 from recipes.evaluate.asr import word_edits
-from recipes.evaluate.clips import by_speaker, samples
+from recipes.evaluate.clips import by_speaker, samples, trim_silence
 from recipes.evaluate.edits import Edits
 from recipes.evaluate.figures import mean_figure, rate_figure
 from recipes.evaluate.per import phone_edits
@@ -63,8 +63,6 @@ def reference(clips: Sequence[Utterance], seconds: float) -> tuple[Wav, int]:
 
     It holds so many seconds of sound (20 ms above -50 dBFS count), as voices need them; all there is where that is less.
     """
-    from tts.voice import trim_silence
-
     parts, sound = [], 0
     wanted = int(np.ceil(seconds / BLOCK * RATE)) + 1
     for clip in clips:

@@ -389,3 +389,11 @@ def test_samples_reads_at_the_judges_rate(tmp_path):
     write_corpus(tmp_path, [("k0", "one", "test", "anna", "en-us", 1.2)])
     clip = select(read_clips(tmp_path, "test"), 1)[0]
     assert abs(len(samples(clip, 16_000)) - 16_000 * 1.2) <= 2
+
+
+def test_silence_at_the_ends_is_trimmed_and_a_margin_kept():
+    from recipes.evaluate.clips import trim_silence
+
+    wav = np.pad(0.1 * np.sin(np.arange(RATE) / 10).astype(np.float32), RATE // 2)
+    assert 1.15 < len(trim_silence(wav)) / RATE < 1.25
+    assert len(trim_silence(wav[:100])) == 100 and len(trim_silence(np.zeros(2 * RATE, np.float32))) == 2 * RATE
