@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
@@ -84,7 +85,7 @@ def align_text(wav: np.ndarray, text: str, language: str = "auto", lexicon=None,
     """
     import frontend
 
-    if isinstance(lexicon, str):
+    if isinstance(lexicon, str | Path):
         lexicon = frontend.Lexicon.load(lexicon)
     return align_clauses(wav, frontend.analyze(text, language, lexicon=lexicon, phonemes=phonemes).clauses)
 

@@ -10,6 +10,7 @@ their difference over the kept phones is an equaliser for the new ones; the join
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -127,7 +128,7 @@ def edit_recording(
         )  # fmt: skip
     check_range("candidates", candidates, 1, 256, int)
     new_text = changed_text(text, replace, insert_after, delete, to)
-    if isinstance(lexicon, str):
+    if isinstance(lexicon, str | Path):
         lexicon = frontend.Lexicon.load(lexicon)
     read = frontend.analyze(text, language, lexicon=lexicon)
     voice = Voice.from_audio([audio], consent=consent, name="edited", language=read.language)
