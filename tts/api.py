@@ -178,7 +178,7 @@ class Synthesizer:
         self._load()
         return copy_prosody(plan, recording, codes_of(self._acoustic))
 
-    def edit(self, audio, text: str, **changes):
+    def edit(self, audio, text: str, watermark: bool = True, reason: str = "", **changes):
         """A recording with other words, where it is edited, and the same samples everywhere else.
 
         Args:
@@ -192,6 +192,7 @@ class Synthesizer:
             consent: Of the person who speaks: who agreed, how and when. Required.
             candidates: Prosodies that are drawn; the best is kept.
             seed: Of the draw and of the noise.
+            watermark, reason: As for :meth:`synth`; the mark is in what is said anew.
 
         Returns:
             tts.edit.Edited: samples in the recording's own rate and format, edited stretches, joins.
@@ -205,9 +206,18 @@ class Synthesizer:
 
         def speaker_of(voice: Voice) -> Speaker:
             self._load()
-            return Speaker.of(self._acoustic, self._vocoder, self._voice_tensors(voice), self.folder)
+            speaker = Speaker.of(self._acoustic, self._vocoder, self._voice_tensors(voice), self.folder)
+            payload = payload_of(self._config["model_id"])
+            return replace(speaker, mark=lambda mel: self._mark.apply(mel, 0, payload)) if watermark else speaker
 
-        return edit_recording(speaker_of, audio, text, **changes)
+        left_out = None if watermark else unmarked(reason)
+        edited = edit_recording(speaker_of, audio, text, **changes)
+        model_id = self._config["model_id"]
+        made = record(
+            model_id=model_id, voice=edited, language=edited.language, text=edited.text, seed=edited.seed,
+            watermark=left_out or self._mark.facts(payload_of(model_id)), segments_edited=[edit.new for edit in edited.edits],
+        )  # fmt: skip
+        return replace(edited, provenance=made)
 
     def _begin(
         self,

@@ -34,23 +34,26 @@ def payload_of(model_id: str) -> int:
 
 def signs(payload: int) -> np.ndarray:
     """[32] float32 of -1 and 1: the signs of the carriers of a payload."""
-    return _codewords()[payload]
+    return _words(np.array([payload]))[0]
 
 
 def decode(correlations: np.ndarray) -> Payload:
     """The likeliest payload of correlations [32] with the carriers, each with noise of variance 1."""
-    scores = _codewords() @ correlations.astype(np.float32)
+    scores = _all_words() @ correlations.astype(np.float32)
     best = int(scores.argmax())
     strength = max(float(scores[best]) / N_CARRIERS, 0.0)
     odds = np.exp(strength * (scores - scores[best]).astype(np.float64))
     return Payload(best, float(1 / odds.sum()))
 
 
-@lru_cache(maxsize=1)
-def _codewords() -> np.ndarray:
-    """[65536, 32] of the second-order Reed-Muller code of length 32: products of at most two of five coordinates."""
+def _words(payloads: np.ndarray) -> np.ndarray:
+    """[N] -> [N, 32] of the second-order Reed-Muller code of length 32: products of at most two of five coordinates."""
     places = (np.arange(N_CARRIERS)[:, None] >> np.arange(5)) & 1
     products = [np.prod(places[:, chosen], axis=1) for size in (0, 1, 2) for chosen in map(list, combinations(range(5), size))]
-    messages = (np.arange(1 << 16)[:, None] >> np.arange(16)) & 1
-    words = (messages.astype(np.float32) @ np.array(products, np.float32)) % 2
-    return 1 - 2 * words
+    bits = (payloads[:, None] >> np.arange(16)) & 1
+    return 1 - 2 * ((bits.astype(np.float32) @ np.array(products, np.float32)) % 2)
+
+
+@lru_cache(maxsize=1)
+def _all_words() -> np.ndarray:
+    return _words(np.arange(1 << 16))

@@ -24,6 +24,7 @@ from tts.base.errors import DataError, ResourceError, UsageError
 SCHEMA = "parlance-provenance/1"
 SYNTHETIC = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"  # IPTC's term
 EDITED = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+HEARD = 3.0  # seconds of edited speech from which on its mark must be heard
 LONGEST = 65_536  # characters of a record that is read
 VALID, ABSENT, MISMATCH = "valid", "absent", "does not match audio"
 
@@ -43,7 +44,7 @@ def record(
 
     Args:
         model_id: Of the acoustic model.
-        voice: The ``tts.voice.Voice`` that speaks.
+        voice: The ``tts.voice.Voice`` that speaks, or the ``tts.edit.Edited`` whose own speaker does.
         language: Tag of the text's language.
         text: What is said; only its hash is kept.
         watermark: ``Mark.facts``, or ``unmarked(reason)``.
@@ -66,7 +67,7 @@ def record(
         "tool": "parlance-tts",
         "version": installed,
         "model_id": model_id,
-        "voice": voice.name,
+        "voice": getattr(voice, "name", "the recording's own"),
         "voice_origin": "builtin" if kind == "dataset_licence" else "cloned",
         "consent": {"kind": kind, "sha256": _sha256(json.dumps(voice.consent, sort_keys=True))},
         "language": language,
@@ -153,7 +154,7 @@ def verify(source, detection=None) -> Verdict:
         checked.append(name)
         if claimed[name] != real():
             return Verdict(MISMATCH, tuple(checked), f"the {told} is another", found)
-    if detection is not None and mark.get("applied") is True and detection.verdict != "too short":
+    if detection is not None and mark.get("applied") is True and detection.verdict != "too short" and _long_enough(found):
         checked.append("watermark")
         if detection.verdict != "marked":
             return Verdict(MISMATCH, tuple(checked), "the watermark that it tells of is not heard", found)
@@ -161,6 +162,15 @@ def verify(source, detection=None) -> Verdict:
         if heard is not None and f"{heard.bits:04x}" != mark.get("payload"):
             return Verdict(MISMATCH, tuple(checked), "the watermark is of another model", found)
     return Verdict(VALID, tuple(checked), "", found)
+
+
+def _long_enough(found: dict) -> bool:
+    """Whether what was made lasts long enough for its mark to be heard in the rest; a word that was edited does not."""
+    edited = found.get("segments_edited")
+    try:
+        return edited is None or sum(float(end) - float(start) for start, end in edited) >= HEARD
+    except (TypeError, ValueError):
+        return True
 
 
 def _sha256(text: str) -> str:

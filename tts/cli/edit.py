@@ -47,13 +47,15 @@ from tts.cli import values
 @click.option("--lexicon", metavar="FILE", help="TSV of word and IPA.")
 @click.option("--seed", type=values.SEED, default=0, show_default=True, metavar="N|random", help="Same seed, same samples.")
 @click.option("--model", metavar="NAME|DIR", help="fs2, flow, or a model folder.")
+@click.option("--no-watermark", is_flag=True, help="Leave the inaudible watermark out; needs --reason.")
+@click.option("--reason", default="", metavar="TEXT", help="Why there is no watermark; the file's record tells it.")
 @click.option("--json", "as_json", is_flag=True, help="Edited stretches and joins as one JSON document.")
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 @click.option("--threads", type=click.IntRange(1, 64), metavar="N", help="CPU threads.")
 @click.option("-q", "--quiet", is_flag=True, help="Errors only.")
 def command(
-    recording, output, text, replaced, inserted, deleted, to, language, consent, candidates, lexicon, seed, model, as_json,
-    force, threads, quiet,
+    recording, output, text, replaced, inserted, deleted, to, language, consent, candidates, lexicon, seed, model,
+    no_watermark, reason, as_json, force, threads, quiet,
 ):  # fmt: skip
     """Change words in a RECORDING of one person, in that person's voice.
 
@@ -66,7 +68,7 @@ def command(
     Native.read(recording).check_output(output, force)
     edited = Synthesizer(model=model, threads=threads).edit(
         recording, text, replace=replaced, insert_after=inserted, delete=deleted, to=to, language=language, consent=consent,
-        candidates=candidates, lexicon=lexicon, seed=seed,
+        candidates=candidates, lexicon=lexicon, seed=seed, watermark=not no_watermark, reason=reason,
     )  # fmt: skip
     edited.save(output, force)
     for warning in edited.warnings:

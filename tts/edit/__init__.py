@@ -51,6 +51,7 @@ class Edited:
     source_sha256: str = ""
     seed: int = 0
     warnings: tuple[str, ...] = ()
+    provenance: dict = field(default_factory=dict)  # the record that files of it carry (tts.provenance)
 
     @property
     def samples(self) -> np.ndarray:
@@ -66,8 +67,10 @@ class Edited:
         return len(self.audio.samples) / self.sample_rate
 
     def save(self, path, force: bool = False) -> None:
-        """A WAV or FLAC file in the recording's own rate and sample format."""
-        self.audio.write(path, force)
+        """A WAV or FLAC file in the recording's own rate and sample format, with its provenance record."""
+        from tts.provenance import note
+
+        self.audio.write(path, force, note(self.provenance))
 
     def to_dict(self) -> dict:
         """Everything but the samples, for JSON."""

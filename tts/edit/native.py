@@ -93,11 +93,13 @@ class Native:
             subtype = "PCM_U8" if ending == "wav" else "PCM_S8"
         return subtype if subtype in _HOLDS.get(ending, ()) else None
 
-    def write(self, path, force: bool = False) -> None:
-        """A WAV or FLAC file, by the ending, whole or not at all."""
+    def write(self, path, force: bool = False, note=None) -> None:
+        """A WAV or FLAC file, by the ending, whole or not at all; ``note`` as of ``vocoder.audio.io.write_audio``."""
         self.check_output(path, force)
         ending = Path(path).suffix.lower().lstrip(".")
         with atomic_file(path, force) as file:
             kind = {"format": ending.upper(), "subtype": self._subtype_in(ending)}
             with import_soundfile().SoundFile(file.fileno(), "w", self.sample_rate, 1, closefd=False, **kind) as out:
+                if note:
+                    out.comment = note({"sample_rate": self.sample_rate, "samples": len(self.samples)})
                 out.write(self.samples)

@@ -31,6 +31,7 @@ class Speaker:
     decode: Callable  # mel, F0, seed, stream -> float32 [320 T]
     codes_of: Callable | None = None  # mel, durations -> prosody codes [N], of a model that has them
     draw: Callable | None = None  # phones, known PhonePlan, sought [N], key, n -> tts.sampler.Candidate of a prosody model
+    mark: Callable | None = None  # mel [T, 100] -> the same with the watermark
 
     @classmethod
     def of(cls, acoustic, vocoder, voice, folder) -> Speaker:
@@ -129,6 +130,8 @@ def draw_region(speaker: Speaker, recording: Recording, change, number: int, can
     mel = matched(np.asarray(mel), frames, np.repeat(is_silent(phones.ids), plan.durations), recording)
     f0 = np.where(frames >= 0, recording.f0[frames], np.asarray(f0)).astype(np.float32)
     a, b = int(borders[start]), int(borders[end])
+    if speaker.mark is not None:
+        mel[a:b] = speaker.mark(mel[a:b])
     first, last = max(0, a - AROUND), min(len(mel), b + AROUND)
     wav = speaker.decode(mel[first:last], f0[first:last], seed, ("edit", number))
     span = ((a - first) * HOP_LENGTH, (b - first) * HOP_LENGTH)
