@@ -88,6 +88,14 @@ class _Manner:
         return (accented(clause, self.accent) for clause in clauses) if self.accent else iter(clauses)
 
 
+@dataclass(frozen=True)
+class Plain:
+    """A text that nobody has read."""
+
+    text: str
+    language: str
+
+
 class Synthesizer:
     """Speaks text. Weights are loaded at first use; one object may be used for any number of texts.
 
@@ -288,50 +296,48 @@ class Synthesizer:
             return ""
         return native.language.tag
 
-    def convert(self, audio, voice: str | Voice, *, text: str | None = None, language: str = "auto", pitch: str | float = "auto",
-                seed: int = 0, content=None) -> Speech:  # fmt: skip
+    def convert(self, audio, voice: str | Voice, *, text: str | None = None, language: str = "auto", **request) -> Speech:
         """A recording in another voice: its words, timing, pitch contour and loudness, as many samples.
 
         Args:
             audio: Path, the file's bytes, or (samples, sample rate).
             voice: Name of a house voice, or a :class:`tts.voice.Voice`.
-            text, language: What is said, where it is known: its phones are then exact. At most a few minutes.
+            text, language: What is said, where it is known: its phones are then exact. Of a few minutes at most.
             pitch: "auto" moves the median to the voice's own, "keep" leaves it, a number moves it by semitones.
             seed: Of the vocoder's noise.
             content: Folder of the content adapter; the model's own, or the shipped one, when None.
+            watermark, reason: As of :meth:`synth`.
 
         Raises:
             DataError: It is no audio, silent, or cannot hold the text.
             ModelError: The content adapter belongs to another model.
         """
+        from tts.convert import convert
         from vocoder.audio.io import read_audio
 
-        wav = read_audio(audio)
-        if text is None:
-            samples = np.concatenate(list(self.convert_stream([wav], voice, pitch=pitch, seed=seed, content=content)))
-            return Speech(samples, "", "", self._named(voice).name, int(seed))
-        from tts.alignment import align_text
+        return convert(self, read_audio(audio), voice, text=text, language=language, **request)
 
-        aligned = align_text(wav, text, language)
-        who, converter = self._named(voice), self._converter(content)
-        samples = converter.with_text(wav, aligned, self._voice_tensors(who), pitch, int(seed))
-        return replace(aligned.speech(len(wav)), samples=samples, voice=who.name, seed=int(seed), length=None)
-
-    def convert_stream(self, blocks: Iterable[np.ndarray], voice: str | Voice, *, pitch: str | float = "auto", seed: int = 0,
-                       content=None) -> Iterator[np.ndarray]:  # fmt: skip
+    def convert_stream(self, blocks: Iterable[np.ndarray], voice: str | Voice, **request) -> Iterator[Speech]:
         """As :meth:`convert`, of samples at 24 kHz in blocks [S_i], for hours in little memory; without a text."""
-        check_range("seed", seed, -(2**63), 2**64, Integral)
-        converter = self._converter(content)
-        return converter.stream(blocks, self._voice_tensors(self._named(voice)), pitch, int(seed))
+        from tts.convert import convert_stream
 
-    def _converter(self, content=None):
+        return convert_stream(self, blocks, voice, **request)
+
+    def converter(self, voice: str | Voice, text: str = "", language: str = "", seed: int = 0, content=None,
+                  watermark: bool = True, reason: str = "") -> tuple:  # fmt: skip
+        """(``tts.convert.Converter``, Voice, VoiceTensors, provenance record) of one conversion."""
         from tts.convert import Converter
 
+        check_range("seed", seed, -(2**63), 2**64, Integral)
+        if not watermark:
+            unmarked(reason)  # refused before any work
         self._load()
-        return Converter(self._acoustic, self._config, self._vocoder, self.folder, content)
-
-    def _named(self, voice: str | Voice) -> Voice:
-        return voice if isinstance(voice, Voice) else self.voice(voice)
+        who = voice if isinstance(voice, Voice) else self.voice(voice)
+        made = self._record(Plain(text, language), who, int(seed), watermark, reason)
+        payload = payload_of(self._config["model_id"])
+        mark = (lambda mel, first: self._mark.apply(mel, first, payload)) if watermark else None
+        converter = Converter(self._acoustic, self._config, self._vocoder, self.folder, content, mark)
+        return converter, who, self._voice_tensors(who), made
 
     def voices(self) -> list[VoiceInfo]:
         """The voices of this model, most minutes first within a language."""

@@ -13,13 +13,14 @@ Source: recognition-synthesis conversion; see ``tts/models/content.py``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
 from tts.base.errors import DataError, UsageError
+from tts.speech import Speech, join
 from vocoder.audio.frames import HOP_LENGTH, SAMPLE_RATE
 
 HEAD = 300  # seconds at the beginning that pitch and level of the speaker are measured on
@@ -67,10 +68,11 @@ class Converter:
         vocoder: :class:`vocoder.api.Vocoder`.
         folder: Of the acoustic model.
         content: Folder of the adapter; the one in the model's folder, or the shipped one, when None.
+        mark: ``mark(mel, first frame)`` gives the mel with the watermark; None leaves it out.
     """
 
-    def __init__(self, acoustic, config: dict, vocoder, folder, content=None):
-        self.acoustic, self.config, self.vocoder, self.folder = acoustic, config, vocoder, folder
+    def __init__(self, acoustic, config: dict, vocoder, folder, content=None, mark: Callable | None = None):
+        self.acoustic, self.config, self.vocoder, self.folder, self.mark = acoustic, config, vocoder, folder, mark
         self._content, self._content_folder, self._aligner = None, content, None
 
     def load(self):
@@ -152,7 +154,7 @@ class Converter:
             cond = self.acoustic.variance.cond(voice.style[None], torch.tensor([FULL_BAND]))
             made = decoder_of(self.acoustic).decode(conditions, mask, cond, voice.tokens[None])[0][0].numpy()
         seed, i = noise
-        samples = self.vocoder.decode(made, f0, seed, ("convert", i)) / np.float32(source.gain)
+        samples = self.vocoder.decode(self.marked(made, piece.first), f0, seed, ("convert", i)) / np.float32(source.gain)
         return samples[piece.start : piece.start + piece.n_samples + (JOIN if piece.followed else 0)]
 
     def with_text(self, wav: np.ndarray, aligned, voice, pitch: str | float = "auto", seed: int = 0) -> np.ndarray:
@@ -164,22 +166,52 @@ class Converter:
         """
         import torch
 
+        from tts.api import codes_of
         from tts.models.variance import PhonePlan
         from tts.prosody import phone_means
         from vocoder.audio.mel import log_mel
 
         source = Source.measure(wav)
         shift, raised = self.shift(source, voice, pitch), wav * np.float32(source.gain)
-        log_pitch, energy = phone_means(raised, log_mel(raised), aligned.durations)
+        mel = log_mel(raised)
+        log_pitch, energy = phone_means(raised, mel, aligned.durations)
         spoken = aligned.durations > 0
         hz = np.exp(np.clip(log_pitch + shift, np.log(F0_LOW), np.log(F0_HIGH)))
         neutral = float(np.exp(np.clip(log_pitch[spoken].mean() + shift, np.log(F0_LOW), np.log(F0_HIGH))))
+        read = codes_of(self.acoustic)
         plan = PhonePlan(aligned.durations, np.where(spoken, hz, neutral).astype(np.float32),
-                         np.where(spoken, energy, energy[spoken].mean()).astype(np.float32))  # fmt: skip
+                         np.where(spoken, energy, energy[spoken].mean()).astype(np.float32),
+                         read(mel, aligned.durations) if read else None)  # fmt: skip
         with torch.inference_mode():
-            mel, _ = self.acoustic.infer(aligned.phones, voice, plan, noise=(seed, 0))
+            made = self.acoustic.infer(aligned.phones, voice, plan, noise=(seed, 0))[0].numpy()
         f0, _ = moved_pitch(raised, shift)
-        return (self.vocoder.decode(mel.numpy(), f0, seed, ("convert", 0)) / np.float32(source.gain))[: len(wav)]
+        samples = self.vocoder.decode(self.marked(made, 0), f0, seed, ("convert", 0))
+        return (samples / np.float32(source.gain))[: len(wav)]
+
+    def marked(self, mel: np.ndarray, first: int) -> np.ndarray:
+        """A mel [T, 100] with the watermark, where one is wanted; ``first`` is the number of its first frame."""
+        return mel if self.mark is None else self.mark(mel, first)
+
+
+def convert_stream(synthesizer, blocks: Iterable[np.ndarray], voice, *, pitch="auto", **request) -> Iterator[Speech]:
+    """See :meth:`tts.api.Synthesizer.convert_stream`."""
+    converter, who, tensors, made = synthesizer.converter(voice, **request)
+    seed = int(request.get("seed", 0))
+    for samples in converter.stream(blocks, tensors, pitch, seed):
+        yield Speech(samples, "", "", who.name, seed, provenance=made)
+
+
+def convert(synthesizer, wav: np.ndarray, voice, *, text=None, language="auto", pitch="auto", **request) -> Speech:
+    """See :meth:`tts.api.Synthesizer.convert`."""
+    if text is None:
+        return join(convert_stream(synthesizer, [wav], voice, pitch=pitch, **request))
+    from tts.alignment import align_text
+
+    aligned = align_text(wav, text, language)
+    seed, tag = int(request.get("seed", 0)), aligned.clauses[0].language
+    converter, who, tensors, made = synthesizer.converter(voice, text, tag, **request)
+    samples = converter.with_text(wav, aligned, tensors, pitch, seed)
+    return replace(aligned.speech(len(wav)), samples=samples, voice=who.name, seed=seed, length=None, provenance=made)
 
 
 def moved_pitch(wav: np.ndarray, shift: float) -> tuple[np.ndarray, np.ndarray]:
@@ -223,11 +255,12 @@ class Piece:
     start: int  # where the piece begins in them; a multiple of the hop
     n_samples: int
     followed: bool  # by another piece
+    first: int = 0  # frame of the recording that the samples begin with
 
 
 def pieces(head: np.ndarray, blocks: Iterator[np.ndarray]) -> Iterator[Piece]:
     """Cut a recording, its beginning given, at quiet places: 6 to 16 s each, the rest at the end."""
-    held, start, context = head, 0, CONTEXT * HOP_LENGTH
+    held, start, first, context = head, 0, 0, CONTEXT * HOP_LENGTH
     wanted = (PIECE + 2 * CONTEXT) * HOP_LENGTH
     more = True
     while True:
@@ -238,12 +271,12 @@ def pieces(head: np.ndarray, blocks: Iterator[np.ndarray]) -> Iterator[Piece]:
         left = len(held) - start
         if not more and left <= PIECE * HOP_LENGTH:
             if left or not start:
-                yield Piece(held, start, left, False)
+                yield Piece(held, start, left, False, first)
             return
         size = quiet_cut(held[start : start + PIECE * HOP_LENGTH])
-        yield Piece(held[: start + size + context], start, size, True)
+        yield Piece(held[: start + size + context], start, size, True, first)
         kept = max(0, start + size - context)
-        held, start = held[kept:], start + size - kept
+        held, start, first = held[kept:], start + size - kept, first + kept // HOP_LENGTH
 
 
 def quiet_cut(wav: np.ndarray) -> int:

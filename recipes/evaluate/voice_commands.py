@@ -162,11 +162,12 @@ def accent(context, dump, clips, save, shipped, speech, per_corpus, out, results
 
 @click.command()
 @SPEECH
+@click.option("--voices", type=click.IntRange(1), metavar="N", help="Voices a language, most minutes first; all if left out.")
 @MODEL
 @SPEAKER_ENCODER
 @with_outputs
 @click.pass_context
-def crosslingual(context, speech, model, speaker_encoder, out, results):
+def crosslingual(context, speech, voices, model, speaker_encoder, out, results):
     """Every house voice in every language, with native pronunciation and with the accent of its own language."""
     import frontend
     from frontend.languages import resolve
@@ -182,13 +183,15 @@ def crosslingual(context, speech, model, speaker_encoder, out, results):
     house, aligner, judge = House.load(model), Aligner.load(), accents.AccentJudge.load()
     texts = {resolve(tag).tag: frontend.analyze(text, tag).clauses[0].normalized for tag, text in PARAGRAPHS.items()}
     heard = by_speaker(clip for clips in read_clips(speech, "test").values() for clip in clips)
-    natural = {voice.name: [samples(clip) for clip in heard[voice.name][:6]] for voice in house.voices if voice.name in heard}
+    groups = [[voice for voice in house.voices if voice.language == tag] for tag in texts]  # most minutes first
+    chosen = [voice for group in groups for voice in group[:voices]]
+    natural = {voice.name: [samples(clip) for clip in heard[voice.name][:6]] for voice in chosen if voice.name in heard}
 
     def speak(text, language, voice, kind):
         plan = house.synthesizer.plan(text, voice=voice, language=language, accent=kind)
         return house.synthesizer.render(plan).samples, [int(phone) for clause in plan.clauses for phone in clause.ids]
 
-    records = experiment.measure(house.voices, texts, speak, natural, judges, aligner.recognise,
+    records = experiment.measure(chosen, texts, speak, natural, judges, aligner.recognise,
                                  lambda wav: judge(accents.phone_shares(wav, aligner)))  # fmt: skip
     write(context, f"Every voice in every language, {house.kind}", experiment.table(records, list(judges)), records, [
         "One sentence a language. Accent native: the phones of the text's language; speaker: those that the voice's own language "

@@ -119,6 +119,16 @@ def test_the_python_of_the_editing_page_runs(capsys, tmp_path, monkeypatch):
     assert Path("out.wav").stat().st_size > 50_000
 
 
+def test_the_python_of_the_conversion_page_runs(tmp_path, monkeypatch):
+    from vocoder.audio.io import read_audio
+
+    monkeypatch.chdir(tmp_path)
+    Path("hello.wav").write_bytes((ROOT / "docs/hello.ogg").read_bytes())
+    (example,) = blocks("conversion.md", "python")
+    exec(compile(example, "docs/conversion.md", "exec"), {})
+    assert len(read_audio("kerstin.flac")) == len(read_audio("hello.wav"))
+
+
 def test_the_command_line_page_names_every_command_and_flag_and_no_other():
     from tts.cli import COMMANDS
 

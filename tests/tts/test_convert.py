@@ -66,9 +66,12 @@ def test_stereo_and_other_rates_are_brought_to_mono(synthesizer):
 def test_blocks_of_any_size_give_the_same_samples(adapter):
     synthesizer = Synthesizer(adapter / "fs2")
     wav = speech(40.0)
-    whole = np.concatenate(list(synthesizer.convert_stream([wav], "ada")))
+    def joined(blocks):
+        return np.concatenate([chunk.samples for chunk in synthesizer.convert_stream(blocks, "ada")])
+
+    whole = joined([wav])
     cut = [wav[a:b] for a, b in itertools.pairwise([0, 1, 5000, 100_000, 500_001, len(wav)])]
-    assert len(whole) == len(wav) and np.array_equal(whole, np.concatenate(list(synthesizer.convert_stream(cut, "ada"))))
+    assert len(whole) == len(wav) and np.array_equal(whole, joined(cut))
 
 
 def test_louder_in_louder_out(adapter):
@@ -89,7 +92,7 @@ def test_pitch_goes_where_it_is_told():
 
 def test_auto_moves_the_median_to_the_voices_register(adapter):
     synthesizer = Synthesizer(adapter / "fs2")
-    converter, voice = synthesizer._converter(), synthesizer._voice_tensors(synthesizer.voice("ada"))
+    converter, _, voice, _ = synthesizer.converter("ada")
     source = Source(1.0, np.log(97.0))
     assert converter.shift(source, voice) == pytest.approx(register(synthesizer._acoustic, voice) - np.log(97.0))
     assert converter.shift(source, voice, "keep") == 0 and converter.shift(source, voice, 12) == pytest.approx(np.log(2))
@@ -107,7 +110,8 @@ def test_pieces_hold_all_samples_once_with_context_and_end_in_pauses(seconds):
     assert np.array_equal(np.concatenate([piece.wav[piece.start : piece.start + piece.n_samples] for piece in found]), wav)
     at = 0
     for i, piece in enumerate(found):
-        assert piece.start == min(at, CONTEXT * HOP) and piece.start % HOP == 0 and piece.followed == (i < len(found) - 1)
+        assert piece.start == min(at, CONTEXT * HOP) and piece.first * HOP == at - piece.start
+        assert piece.start % HOP == 0 and piece.followed == (i < len(found) - 1)
         assert np.array_equal(piece.wav, wav[at - piece.start : at - piece.start + len(piece.wav)])
         at += piece.n_samples
         if piece.followed:
@@ -143,6 +147,18 @@ def test_silence_and_nothing_are_refused(synthesizer):
         synthesizer.convert((np.full(RATE, np.nan, np.float32), RATE), "ada")
 
 
+def test_marked_and_recorded_unless_a_reason_is_given(adapter):
+    synthesizer = Synthesizer(adapter / "fs2")
+    wav = speech(1.5)
+    made = synthesizer.convert((wav, RATE), "ada")
+    assert made.provenance["watermark"]["applied"] and made.provenance["voice"] == "ada"
+    bare = synthesizer.convert((wav, RATE), "ada", watermark=False, reason="a test")
+    assert bare.provenance["watermark"] == {"applied": False, "reason": "a test"}
+    assert not np.array_equal(made.samples, bare.samples)
+    with pytest.raises(UsageError, match="needs a reason"):
+        synthesizer.convert((wav, RATE), "ada", watermark=False)
+
+
 def test_the_adapter_of_another_model_is_refused(adapter):
     with pytest.raises(ModelError, match="content adapter is for acoustic model") as caught:
         Synthesizer(adapter / "fs2").convert((speech(1), RATE), "ada", content=adapter / "flow" / "content")
@@ -150,11 +166,10 @@ def test_the_adapter_of_another_model_is_refused(adapter):
 
 
 def test_with_its_text_a_recording_keeps_its_times(adapter):
-    pytest.importorskip("tts.alignment")
     synthesizer = Synthesizer(adapter / "fs2")
     wav = speech(2.0)
     made = synthesizer.convert((wav, RATE), "ada", text="Hello there.", language="en")
-    assert len(made.samples) == len(wav) and made.voice == "ada" and [word.label for word in made.words] == ["Hello", "there."]
+    assert len(made.samples) == len(wav) and made.voice == "ada" and [word.label for word in made.words] == ["Hello", "there"]
     assert made.words[-1].end <= 2.0 and np.isfinite(made.samples).all()
     other = synthesizer.convert((wav, RATE), "ada", text="Good night.", language="en")
     assert not np.array_equal(made.samples, other.samples)

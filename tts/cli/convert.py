@@ -33,17 +33,19 @@ class Move(values.Quantity):
 @click.option("--seed", type=values.SEED, default=0, show_default=True, metavar="N|random", help="Same seed, same samples.")
 @click.option("--format", "format_", metavar="NAME", help="wav, flac, ogg, opus, mp3 or pcm; default by the file's ending.")
 @click.option("--bitrate", type=values.BITRATE, metavar="Nk", help="kbit/s for ogg, opus and mp3.")
+@click.option("--no-watermark", is_flag=True, help="Leave the inaudible watermark out; needs --reason.")
+@click.option("--reason", default="", metavar="TEXT", help="Why there is no watermark; the file's record tells it.")
 @click.option("--json", "as_json", is_flag=True, help="What was done, as one JSON document on stdout.")
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 @click.option("--threads", type=click.IntRange(1, 64), metavar="N", help="CPU threads.")
 @click.option("-q", "--quiet", is_flag=True, help="Errors only.")
-def command(recording, voice, output, text, language, pitch, consent, model, content, seed, format_, bitrate, as_json, force,
-            threads, quiet):  # fmt: skip
+def command(recording, voice, output, text, language, pitch, consent, model, content, seed, format_, bitrate, no_watermark,
+            reason, as_json, force, threads, quiet):  # fmt: skip
     """Speak a RECORDING again in another voice: words, timing, intonation and loudness stay, the timbre changes.
 
     Hours go through in little memory. With --text a recording of a few minutes is converted by its exact phones.
     """
-    from tts.cli.synth import _voice
+    from tts.cli.synth import _check_reason, _voice
     from vocoder.audio import io
     from vocoder.audio.frames import SAMPLE_RATE
 
@@ -57,30 +59,31 @@ def command(recording, voice, output, text, language, pitch, consent, model, con
         if recording != "-" and os.path.exists(output) and os.path.samefile(recording, output):
             raise UsageError("the recording would be written over.", where="--output", code="usage.same_file",
                              fix="Give another file with -o.")  # fmt: skip
+    _check_reason(no_watermark, reason)
     who = _voice(voice, consent)
 
     from tts.api import Synthesizer
+    from tts.provenance import note
+    from tts.speech import Account
 
-    began, counted, synthesizer = time.perf_counter(), [0], Synthesizer(model=model, threads=threads)
+    began, account, synthesizer = time.perf_counter(), Account(()), Synthesizer(model=model, threads=threads)
     who = who if not isinstance(who, str) else synthesizer.voice(who)
     source = click.get_binary_stream("stdin") if recording == "-" else recording
+    request = {"pitch": pitch, "seed": seed, "content": content, "watermark": not no_watermark, "reason": reason}
 
-    def told(chunks):
-        for chunk in chunks:
-            counted[0] += len(chunk)
-            yield chunk
+    def write(chunks) -> None:
+        samples = (account.add(chunk) for chunk in chunks)
+        io.write_audio(output, samples, SAMPLE_RATE, format_, bitrate, force, note=note(account.provenance))
 
     if text is not None:
-        speech = synthesizer.convert(source, who, text=text, language=language, pitch=pitch, seed=seed, content=content)
-        io.write_audio(output, told([speech.samples]), SAMPLE_RATE, format_, bitrate, force)
+        write([synthesizer.convert(source, who, text=text, language=language, **request)])
     else:
         with io.open_audio(source) as (_, blocks):
-            chunks = synthesizer.convert_stream(blocks, who, pitch=pitch, seed=seed, content=content)
-            io.write_audio(output, told(chunks), SAMPLE_RATE, format_, bitrate, force)
-    seconds, wall = counted[0] / SAMPLE_RATE, time.perf_counter() - began
+            write(synthesizer.convert_stream(blocks, who, **request))
+    seconds, wall = account.speech().duration, time.perf_counter() - began
     if as_json:
         facts = {"output": output, "voice": who.name, "seconds": round(seconds, 3), "seed": seed, "pitch": pitch,
-                 "text": text, "consent": who.consent, "wall_s": round(wall, 2)}  # fmt: skip
+                 "text": text, "consent": who.consent, "provenance": account.provenance(), "wall_s": round(wall, 2)}  # fmt: skip
         click.echo(strict_json.dumps(facts, indent=None))
     elif not quiet:
         name = "stdout" if output == "-" else output
