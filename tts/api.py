@@ -9,6 +9,7 @@ surrounds it. So the same text, voice and seed give the same samples on the same
 from __future__ import annotations
 
 import difflib
+import hashlib
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -30,6 +31,7 @@ from vocoder.audio.frames import HOP_LENGTH, SAMPLE_RATE, frames_to_seconds
 SENTENCE_PAUSE, PARAGRAPH_PAUSE = 0.15, 0.45  # seconds added after a sentence and a paragraph, at rate 1
 PROJECTIONS = 2  # of the house vocoder on predicted mels, which are smoother than natural ones: more of them dull the sound
 FADE = 120  # samples of fade at both ends of a clause
+KEPT_COLOURS = 64  # of cloned voices that a synthesiser remembers
 MAX_SILENCE = 10 * SAMPLE_RATE  # samples of a chunk: pauses may add up to hours
 
 
@@ -80,6 +82,7 @@ class _Manner:
     guidance: float | None
     provenance: dict = field(default_factory=dict)  # the record of what is spoken; it says whether the watermark is applied
     accent: str = ""  # tag of the language whose speakers' accent is taken on; none when empty
+    director: object = None  # tts.sampler.Director: how clauses are said
 
     def pronounced(self, clauses: Iterable) -> Iterator:
         """The clauses with the accent."""
@@ -113,6 +116,8 @@ class Synthesizer:
         self.folder = registry.default_acoustic() if model is None else registry.model_folder(model)
         self.threads = threads
         self._acoustic = self._vocoder = self._config = self._mark = None
+        self._samplers: dict = {}  # prosody models by form
+        self._colours: dict = {}  # of cloned voices
         self._loading = 0.0  # seconds that loading took
 
     def synth(self, text: str, **request) -> Speech:
@@ -127,6 +132,9 @@ class Synthesizer:
             lexicon: A :class:`frontend.Lexicon`, or the path of its TSV file.
             seed: Of every random choice.
             accent: "native" speaks the text's language as it is; "speaker" with the accent of the voice's own language.
+            prosody: "regression" predicts the likeliest; "causal" and "masked" draw from prosody models, for models with prosody
+                codes (``megatts``).
+            prosody_voice, prosody_strength: Another voice whose manner is mixed in, 0 to 1; by the causal prosody model.
             steps, guidance: Of the ``flow`` model's solver; the model's defaults when None.
             watermark: False leaves the inaudible watermark out; then a ``reason`` is needed, which files of it carry.
 
@@ -143,7 +151,7 @@ class Synthesizer:
         started, loading = time.perf_counter(), self._loading
         reading, manner = self._begin(text, **request)
         wall, first, seconds = loading - self._loading, None, 0.0
-        clauses = ((clause, self._prosody(clause, manner)) for clause in manner.pronounced(reading))
+        clauses = ((clause, self._prosody(i, clause, manner)) for i, clause in enumerate(manner.pronounced(reading)))
         for chunk in self._spoken(reading, clauses, manner):
             wall += time.perf_counter() - started
             first, seconds = first or wall, seconds + chunk.duration
@@ -161,7 +169,7 @@ class Synthesizer:
         reading, manner = self._begin(text, **request)
         analysis = reading.analysis()
         clauses = tuple(manner.pronounced(analysis.clauses))
-        prosody = tuple(self._prosody(clause, manner) for clause in clauses)
+        prosody = tuple(self._prosody(i, clause, manner) for i, clause in enumerate(clauses))
         return Plan(analysis, clauses, prosody, manner.voice, manner.seed, manner.controls.rate, manner.steps,
                     manner.guidance)  # fmt: skip
 
@@ -238,6 +246,9 @@ class Synthesizer:
         lexicon=None,
         seed: int = 0,
         accent: str = "native",
+        prosody: str = "regression",
+        prosody_voice: str | Voice | None = None,
+        prosody_strength: float = 0.5,
         steps: int | None = None,
         guidance: float | None = None,
         watermark: bool = True,
@@ -273,7 +284,8 @@ class Synthesizer:
             voice = self.voice(voice, reading.language)
         own = self._accent(accent, voice, reading)
         made = self._record(reading, voice, int(seed), watermark, reason)
-        return reading, _Manner(voice, self._voice_tensors(voice), controls, int(seed), steps, guidance, made, own)
+        director = self._director(prosody, voice, prosody_voice, prosody_strength, int(seed))
+        return reading, _Manner(voice, self._voice_tensors(voice), controls, int(seed), steps, guidance, made, own, director)
 
     def _record(self, source, voice: Voice, seed: int, watermark: bool, reason: str) -> dict:
         """The provenance record of a request; ``source`` has text and language."""
@@ -372,6 +384,27 @@ class Synthesizer:
 
         return Voice.from_audio(audio, consent=consent, name=name, language=resolve(language).tag if language else "")
 
+    def fit(self, voice: Voice, recordings, texts=None, *, steps: int | None = None) -> Voice:
+        """A cloned voice fitted to its recordings, for this model alone: :mod:`tts.fit`.
+
+        Args:
+            voice: Made of these recordings by :meth:`clone`.
+            recordings: As for :meth:`clone`; the first 30 s are used.
+            texts: What is said in each, one text a recording; without, the phones that the recogniser hears are taken.
+            steps: Of gradient descent; a quarter of a second each.
+
+        Raises:
+            DataError: a text is not that of its recording in length, or there are not as many as recordings.
+            UsageError: the model is a ``flow``.
+        """
+        from tts.fit import STEPS, fit, prepared
+
+        self._load()
+        pieces = prepared(recordings, texts, voice.language)
+        fitted = fit(self._acoustic, replace(self._voice_tensors(voice), colour=None), pieces, STEPS if steps is None else steps)
+        style, tokens = fitted.tensors.style.numpy(), fitted.tensors.tokens.numpy()
+        return replace(voice, style=style, tokens=tokens, model_id=self._config["model_id"])
+
     def style(self, voice: Voice) -> np.ndarray:
         """Style vector [style_dim] of a voice with this model; errors as for speaking with it."""
         self._load()
@@ -417,7 +450,6 @@ class Synthesizer:
         import torch
 
         from tts.models.reference import reference_crop
-        from tts.models.variance import VoiceTensors
 
         if voice.style is not None and voice.model_id != self._config["model_id"]:
             raise ModelError(
@@ -428,18 +460,51 @@ class Synthesizer:
         size = self._acoustic.variance.config.reference.style_dim
         if voice.style is not None and voice.style.shape != (size,):
             raise ModelError(f"voice {voice.name!r} has {voice.style.shape} style values, not {size}.", code="voice.format")
+        own = voice.style is not None and voice.tokens is None  # a house voice, or a mix
         with torch.inference_mode():
             mel = torch.from_numpy(voice.reference)
-            tensors = self._acoustic.variance.voice(mel if voice.style is None else reference_crop(mel))
-            if voice.style is not None:
-                tensors = VoiceTensors(torch.from_numpy(voice.style), tensors.tokens)
-        return tensors
+            tensors = self._acoustic.variance.voice(reference_crop(mel) if own else mel)
+            given = {name: torch.from_numpy(a) for name in ("style", "tokens") if (a := getattr(voice, name)) is not None}
+            tensors = replace(tensors, **given)
+        return tensors if own else replace(tensors, colour=self._colour(voice, tensors))
 
-    def _prosody(self, clause, manner: _Manner):
-        import torch
+    def _colour(self, voice: Voice, tensors):
+        """The colour of a cloned voice, found once."""
+        from tts.colour import colour
 
-        with torch.inference_mode():
-            return self._acoustic.variance.plan(clause, manner.tensors, **asdict(manner.controls))
+        key = hashlib.sha256(voice.reference.tobytes() + tensors.style.numpy().tobytes()).digest()
+        if key not in self._colours:
+            if len(self._colours) >= KEPT_COLOURS:
+                self._colours.pop(next(iter(self._colours)))
+            self._colours[key] = colour(self._acoustic, tensors, voice.reference)
+        return self._colours[key]
+
+    def _prosody(self, i: int, clause, manner: _Manner):
+        return manner.director.plan(i, clause, manner.tensors, **asdict(manner.controls))
+
+    def _director(self, prosody: str, voice: Voice, other: str | Voice | None, strength: float, seed: int):
+        """The :class:`tts.sampler.Director` of a request."""
+        from tts.sampler import SOURCES, Director, ProsodySampler, find
+
+        if prosody not in SOURCES:
+            raise UsageError(f"prosody is {prosody!r:.40}.", where="prosody", code="controls.prosody",
+                             fix=f"Give {', '.join(SOURCES)}.")  # fmt: skip
+        check_range("prosody_strength", strength, 0, 1)
+        if other is not None and prosody != "causal":
+            raise UsageError("the manner of another voice needs the causal prosody model.", where="prosody_voice",
+                             code="controls.prosody_voice", fix='Give prosody="causal".')  # fmt: skip
+        if prosody == "regression":
+            return Director(self._acoustic.variance)
+        if prosody not in self._samplers:
+            self._samplers[prosody] = ProsodySampler.load(find(self.folder, prosody), self._acoustic)
+        sampler = self._samplers[prosody]
+        other = None if other is None else self._prompt(sampler, self._named(other))
+        return Director(self._acoustic.variance, sampler, seed, self._prompt(sampler, voice), other, strength)
+
+    def _prompt(self, sampler, voice: Voice):
+        from frontend.languages import resolve
+
+        return sampler.prompt_of(voice.reference, resolve(voice.language).id if voice.language else 0)
 
     def _spoken(self, source, clauses: Iterable[tuple], manner: _Manner) -> Iterator[Speech]:
         """Chunks of all clauses, given as (Phones, PhonePlan); ``source`` has text, language and notes."""

@@ -138,6 +138,7 @@ class Converter:
         import torch
 
         from tts.models.content import decoder_of, with_voice
+        from tts.models.fs2 import coloured
         from tts.models.variance import FULL_BAND, frame_energy
         from vocoder.audio.mel import log_mel
 
@@ -152,7 +153,7 @@ class Converter:
             made = content(hidden, *given, frame_energy(mel), mask)
             conditions = with_voice(self.acoustic.variance, made, None if voice.memory is None else voice.memory[None])
             cond = self.acoustic.variance.cond(voice.style[None], torch.tensor([FULL_BAND]))
-            made = decoder_of(self.acoustic).decode(conditions, mask, cond, voice.tokens[None])[0][0].numpy()
+            made = coloured(decoder_of(self.acoustic).decode(conditions, mask, cond, voice.tokens[None])[0][0], voice).numpy()
         seed, i = noise
         samples = self.vocoder.decode(self.marked(made, piece.first), f0, seed, ("convert", i)) / np.float32(source.gain)
         return samples[piece.start : piece.start + piece.n_samples + (JOIN if piece.followed else 0)]

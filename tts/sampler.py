@@ -19,6 +19,7 @@ from tts.base.errors import ModelError, UnavailableError, UsageError
 from tts.models.prosody import OPEN, Prompt, ProsodyModel, ProsodyModelConfig, Sampled, two_sided
 from tts.models.variance import LONGEST_PHONE, PhonePlan, VoiceTensors, may_be_silent, phone_tensors
 
+PROMPT_FRAMES = 600  # of a voice's reference, 8 s
 SOURCES = ("regression", "causal", "masked")  # where the prosody of ``tts synth`` may come from
 
 
@@ -109,6 +110,14 @@ class ProsodySampler:
             raise ModelError("the plan has no prosody codes.", where="known", code="prosody.codes")
         return np.where(np.asarray(plan.codes) < 0, self.model.config.codebook_size, plan.codes)
 
+    def prompt_of(self, reference: np.ndarray, language_id: int) -> Prompt:
+        """Context from a voice's reference, log-mel [T, 100], of which the recogniser hears the phones; 8 s at most."""
+        from tts.fit import heard_phones
+
+        mel = torch.from_numpy(reference[:PROMPT_FRAMES])
+        phones, durations = heard_phones(mel, language_id)
+        return self.prompt(phones, mel, durations)
+
     @torch.inference_mode()
     def prompt(self, phones, mel, durations) -> Prompt:
         """Context from an aligned recording: ``frontend.Phones`` of what it says, mel [T, 100], durations [N]."""
@@ -117,6 +126,27 @@ class ProsodySampler:
         codes = self.variance.codes_of(torch.as_tensor(mel), durations)
         codes = torch.where(durations == 0, self.model.config.codebook_size, codes)
         return Prompt(self.variance.text(ids, styles, langs, mask)[0], codes, durations.clamp(min=1).log().float())
+
+
+@dataclass(frozen=True, eq=False)
+class Director:
+    """Decides how the clauses of a request are said: by regression, or by draws of a prosody model."""
+
+    variance: object  # of the acoustic model
+    sampler: ProsodySampler | None = None  # None: regression
+    seed: int = 0
+    prompt: Prompt | None = None  # the voice's own manner
+    other: Prompt | None = None  # that of another voice
+    strength: float = 0.0  # of the other one
+
+    @torch.inference_mode()
+    def plan(self, i: int, clause, voice: VoiceTensors, **controls) -> PhonePlan:
+        """Clause i, by the controls of ``VarianceAdaptor.plan``."""
+        if self.sampler is None:
+            return self.variance.plan(clause, voice, **controls)
+        drawn = self.sampler.plans(clause, voice, (self.seed, i), prompt=self.prompt, other=self.other, strength=self.strength,
+                                   **controls)  # fmt: skip
+        return drawn[0].plan
 
 
 def merged(known: PhonePlan, drawn: PhonePlan, sought: np.ndarray) -> PhonePlan:

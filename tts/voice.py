@@ -29,6 +29,7 @@ class Voice:
     reference: np.ndarray  # float32 [T, 100] log-mel of the person's speech
     style: np.ndarray | None = None  # float32 [style_dim], made by the model ``model_id``
     model_id: str | None = None
+    tokens: np.ndarray | None = None  # float32 [n_tokens, dim] beside the style, of a fitted voice (tts/fit.py)
     language: str = ""  # the first of ``languages``
     gender: str = "u"
     corpus: str = ""
@@ -67,8 +68,7 @@ class Voice:
             NotPermittedError: No consent is given, or it has expired.
             UsageError, NoInputError, DataError: see :func:`tts.listen.listen`.
         """
-        several = isinstance(paths, list | tuple) and not (len(paths) == 2 and isinstance(paths[1], Real))
-        paths = list(paths) if several else [paths]
+        paths = as_list(paths)
         record = consent_record(consent, name_of(paths[0]) if paths else None)
         if not paths:
             raise DataError("a voice needs at least one recording.", where="paths", code="voice.no_audio")
@@ -97,7 +97,7 @@ class Voice:
             "pitch": None if self.pitch is None else [round(float(v), 4) for v in self.pitch],
             "report": self.report and self.report.to_dict(), "borders": [int(b) for b in self.borders],
         }  # fmt: skip
-        arrays = {"reference": self.reference, "style": self.style, "speaker": self.speaker}
+        arrays = {"reference": self.reference, "style": self.style, "tokens": self.tokens, "speaker": self.speaker}
         voicefile.write(path, facts, {key: a for key, a in arrays.items() if a is not None}, force)
 
     @classmethod
@@ -112,6 +112,12 @@ class Voice:
         kept = {key: facts[key] for key in facts if key not in ("tensors", "digest", "languages", "pitch", "borders")}
         pitch = facts["pitch"] and tuple(facts["pitch"])
         return cls(**kept, **arrays, languages=tuple(facts["languages"]), pitch=pitch, borders=tuple(facts["borders"]))
+
+
+def as_list(paths) -> list:
+    """One recording or several, as a list; a tuple of samples and rate is one."""
+    several = isinstance(paths, list | tuple) and not (len(paths) == 2 and isinstance(paths[1], Real))
+    return list(paths) if several else [paths]
 
 
 def pitch_of(f0: np.ndarray) -> tuple[float, float] | None:

@@ -62,14 +62,14 @@ def read(path) -> tuple[dict, dict[str, np.ndarray]]:
 
     metadata, tensors = read_tensors(path, LIMITS.voice_file_bytes)
     facts = read_facts(metadata, path)
-    arrays = {name: t.float().numpy() for name, t in tensors.items() if name in ("reference", "style", "speaker")}
+    arrays = {name: t.float().numpy() for name, t in tensors.items() if name in ("reference", "style", "tokens", "speaker")}
     if "reference" not in arrays:
         raise ModelError("this is not a voice file.", where=path, code="voice.format")
     shape = arrays["reference"].shape
     if len(shape) != 2 or shape[1] != N_MELS or shape[0] == 0:
         raise ModelError(f"the reference has shape {shape}, not [T, 100].", where=path, code="voice.format")
-    for name in ("style", "speaker"):
-        if name in arrays and arrays[name].ndim != 1:
+    for name, dimensions in (("style", 1), ("tokens", 2), ("speaker", 1)):
+        if name in arrays and arrays[name].ndim != dimensions:
             raise ModelError(f"the voice's {name} is malformed.", where=path, code="voice.format")
     if "tensors" in facts and facts["tensors"] != _hash(arrays):
         raise _changed(path)

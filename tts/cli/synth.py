@@ -49,6 +49,11 @@ _EXAMPLES = """\
 @click.option("--bitrate", type=values.BITRATE, metavar="Nk", help="kbit/s for ogg, opus and mp3.")
 @click.option("--timings", metavar="FILE|-", help="Word and phone times as JSON.")
 @click.option("--subtitles", metavar="FILE", help="Subtitles, .srt or .vtt.")
+@click.option("--prosody", type=click.Choice(["regression", "causal", "masked"]), default="regression", show_default=True,
+              help="Predicted, or drawn by a prosody model; the latter for --model megatts.")  # fmt: skip
+@click.option("--prosody-voice", metavar="VOICE", help="Another voice whose manner is mixed in, with --prosody causal.")
+@click.option("--prosody-strength", type=click.FloatRange(0, 1), default=0.5, show_default=True, metavar="G",
+              help="How much of that voice's manner.")  # fmt: skip
 @click.option("--prosody-out", metavar="FILE", help="Durations, pitch, level and pauses as JSON, to be edited.")
 @click.option("--prosody-in", metavar="FILE", help="Speak with the prosody of such a file.")
 @click.option("--prosody-from", metavar="AUDIO", help="Speak with the prosody of a recording of the same text, by any voice.")
@@ -83,6 +88,9 @@ def command(
     bitrate,
     timings,
     subtitles,
+    prosody,
+    prosody_voice,
+    prosody_strength,
     prosody_out,
     prosody_in,
     prosody_from,
@@ -127,6 +135,9 @@ def command(
         "lexicon": lexicon,
         "seed": seed,
         "accent": accent,
+        "prosody": prosody,
+        "prosody_voice": None if prosody_voice is None else _voice(prosody_voice, consent),
+        "prosody_strength": prosody_strength,
         "steps": steps,
         "guidance": guidance,
         "watermark": not no_watermark,

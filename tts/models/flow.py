@@ -22,7 +22,7 @@ from torch import Tensor
 
 from tts.base.errors import ModelError
 from tts.base.rng import normal
-from tts.models.fs2 import Fs2, Fs2Config
+from tts.models.fs2 import Fs2, Fs2Config, coloured
 from tts.models.variance import PhonePlan, VarianceAdaptor, VoiceTensors, band_mask
 from vocoder.audio.frames import N_MELS
 from vocoder.nn.attention import CrossAttention
@@ -128,7 +128,7 @@ class Flow(nn.Module):
         seed, clause = noise
         x = torch.from_numpy(normal(seed, ("flow", clause), (1, mask.shape[1], N_MELS))) * self.config.temperature
         x = self.solve(x, (conditions, normalised(mel), mask, cond, tokens), steps or self.config.steps, guidance)
-        return (mel + x * RESIDUAL_SCALE)[0] + gain, f0
+        return coloured((mel + x * RESIDUAL_SCALE)[0] + gain, voice), f0
 
     def solve(self, x: Tensor, given: tuple, steps: int, guidance: float | None = None, solver: str | None = None) -> Tensor:
         """Integrate from noise x [B, T, 100] at t = 0 to t = 1 in equal steps."""

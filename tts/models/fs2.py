@@ -90,7 +90,7 @@ class Fs2(nn.Module):
     def infer(self, phones, voice: VoiceTensors, plan: PhonePlan, *, steps=None, guidance=None, noise=None):
         """Mel [T, 100] and F0 [T] (Hz, 0 = unvoiced) of one clause; steps, guidance and noise have no meaning here."""
         mel, f0, gain, _ = self.predict(phones, voice, plan)
-        return mel[0] + gain, f0
+        return coloured(mel[0] + gain, voice), f0
 
     def predict(self, phones, voice: VoiceTensors, plan: PhonePlan):
         """A clause as planned: mel [1, T, 100] before its gain, F0 [T] in Hz, the gain, and the decoder's inputs.
@@ -110,6 +110,11 @@ class Fs2(nn.Module):
         """Arguments of :meth:`decode` for a plan, and the phone pitch a frame [1, T]."""
         conditions, pitch, cond, tokens = self.variance.planned_conditions(phones, voice, plan)
         return conditions, torch.ones(conditions.shape[:2], dtype=torch.bool), cond, tokens, pitch
+
+
+def coloured(mel: Tensor, voice: VoiceTensors) -> Tensor:
+    """Log-mel [T, 100] in the colour of a cloned voice."""
+    return mel if voice.colour is None else mel + voice.colour
 
 
 def to_hz(normalised: Tensor, voiced: Tensor) -> Tensor:

@@ -78,6 +78,7 @@ class VoiceTensors:
     style: Tensor  # [style_dim]
     tokens: Tensor  # [n_tokens, dim]
     memory: Tensor | None = None  # [M, dim] the reference as heard, for models that attend to all of it (``megatts``)
+    colour: Tensor | None = None  # [100] added to every mel (tts/colour.py)
 
 
 @dataclass(frozen=True)
