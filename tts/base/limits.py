@@ -20,8 +20,8 @@ class Limits:
         512 * MIB, "bytes", "one audio file that is held in memory, or piped", "vocoder.audio.io"
     )
     audio_seconds: float = _limit(4 * 3600.0, "s", "decoded length of one audio file", "vocoder.audio.io")
-    voice_seconds: float = _limit(120.0, "s", "reference audio that is read for a voice", "tts.voice")
-    voice_min_seconds: float = _limit(1.0, "s", "speech a voice reference must hold", "tts.voice")
+    voice_seconds: float = _limit(120.0, "s", "reference audio that is read for a voice", "tts.listen")
+    voice_min_seconds: float = _limit(1.0, "s", "sound a voice reference must hold", "tts.listen")
     align_seconds: float = _limit(120.0, "s", "recording aligned with its text: also for editing", "tts.alignment")
     channels: int = _limit(8, "channels", "channels of an audio file; they are averaged", "vocoder.audio.io")
     min_sample_rate: int = _limit(8_000, "Hz", "lowest sample rate read or written", "vocoder.audio.io")
