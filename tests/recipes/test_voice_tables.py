@@ -40,8 +40,12 @@ def test_conversion_is_measured_against_target_and_source(monkeypatch):
     targets = [conversion.Target("high", "house voices", "VOICE", (tone(220), tone(222))),
                conversion.Target("other", "cloned voices", "OTHER", (tone(330),))]  # fmt: skip
     systems = {"right": lambda clip, wav, voice: tone(220 if voice == "VOICE" else 330), "deaf": lambda clip, wav, voice: wav}
+
+    def recognise(wav):
+        return [20, 21] if abs(pitch_of(wav) - pitch_of(tone(220))) < 5 else [20, 21, 22, 23]
+
     records = conversion.measure(source, targets, systems, lambda wav: wav, {"angle": embed}, lambda clip: [20, 21, 22, 23],
-                                 lambda wav: [20, 21] if abs(pitch_of(wav) - pitch_of(tone(220))) < 5 else [20, 21, 22, 23])  # fmt: skip
+                                 recognise)  # fmt: skip
     rows = {(row["target"], row["speech"]): row for row in conversion.table(records, targets, {"angle": embed})}
     right, deaf = rows["house voices", "right"], rows["house voices", "deaf"]
     assert right["angle, to target"].value > 0.99 > deaf["angle, to target"].value
