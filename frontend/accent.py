@@ -75,8 +75,10 @@ def accented(clause: Phones, tag: str) -> Phones:
 def _style(style: int, phone: int, native: Native) -> int:
     """The nearest style of the language that its speakers use."""
     own, accent, long = styles.split_style(style)
-    if own.kind != native.language.kind and inventory.is_nucleus(phone):
-        if native.language.kind == "tone":
+    if own.kind != native.language.kind:
+        if not inventory.is_nucleus(phone):
+            accent = styles.NONE
+        elif native.language.kind == "tone":
             accent = STRESSED_TONE if accent else styles.NEUTRAL_TONE
         else:
             accent = styles.PRIMARY if accent not in (0, styles.NEUTRAL_TONE) else styles.NONE

@@ -348,7 +348,7 @@ class Synthesizer:
         made = self._record(Plain(text, language), who, int(seed), watermark, reason)
         payload = payload_of(self._config["model_id"])
         mark = (lambda mel, first: self._mark.apply(mel, first, payload)) if watermark else None
-        converter = Converter(self._acoustic, self._config, self._vocoder, self.folder, content, mark)
+        converter = Converter(self._acoustic, self._config, self._vocoder, self.folder, content, who.pitch and who.pitch[0], mark)
         return converter, who, self._voice_tensors(who), made
 
     def voices(self) -> list[VoiceInfo]:

@@ -27,7 +27,6 @@ HEAD = 300  # seconds at the beginning that pitch and level of the speaker are m
 PIECE, SHORTEST = 1200, 450  # frames of a piece: at most 16 s, at least 6 s where more follows
 CONTEXT = 80  # frames on both sides that reach a frame: recogniser 16, adapter 9, decoder 18, vocoder 32
 JOIN = 240  # samples (10 ms) over which a piece goes over into the next
-LEVEL = -23.0  # dBFS of active speech, at which the models were trained
 MOST_GAIN = 40.0  # dB
 F0_LOW, F0_HIGH = 50.0, 700.0  # Hz that are spoken
 NEUTRAL = "ðə wˈɛðɚ wʌz mˈaɪld ænd klˈiɹ wɛn wi wˈɔkt hˈoʊm əlˈɔŋ ðə ɹˈɪvɚ"  # what a voice's register is asked with
@@ -47,15 +46,13 @@ class Source:
         Raises:
             DataError: there is no sound.
         """
-        from tts.voice import to_level
+        from tts.listen import gain_to_level
         from vocoder.audio.pitch import track_pitch
 
         peak = float(np.abs(wav).max(initial=0.0))
         if peak < 1e-4:
             raise DataError("holds no sound above -80 dBFS.", code="convert.silent", fix="Check the recording's level.")
-        loudest = int(np.abs(wav).argmax())
-        raised = to_level(wav, LEVEL)
-        gain = min(float(raised[loudest] / wav[loudest]), 10 ** (MOST_GAIN / 20))
+        gain = min(float(gain_to_level(wav)), 10 ** (MOST_GAIN / 20))
         f0 = track_pitch(wav)
         return cls(gain, float(np.median(np.log(f0[f0 > 0]))) if (f0 > 0).any() else None)
 
@@ -68,11 +65,13 @@ class Converter:
         vocoder: :class:`vocoder.api.Vocoder`.
         folder: Of the acoustic model.
         content: Folder of the adapter; the one in the model's folder, or the shipped one, when None.
+        home: Median Hz of the voice; what the model plans for a neutral sentence when None.
         mark: ``mark(mel, first frame)`` gives the mel with the watermark; None leaves it out.
     """
 
-    def __init__(self, acoustic, config: dict, vocoder, folder, content=None, mark: Callable | None = None):
-        self.acoustic, self.config, self.vocoder, self.folder, self.mark = acoustic, config, vocoder, folder, mark
+    def __init__(self, acoustic, config: dict, vocoder, folder, content=None, home=None, mark: Callable | None = None):
+        self.acoustic, self.config, self.vocoder, self.folder = acoustic, config, vocoder, folder
+        self.home, self.mark = home, mark
         self._content, self._content_folder, self._aligner = None, content, None
 
     def load(self):
@@ -108,7 +107,7 @@ class Converter:
             return float(pitch) * np.log(2) / 12
         if pitch == "keep" or source.log_f0 is None:
             return 0.0
-        return register(self.acoustic, voice) - source.log_f0
+        return (np.log(self.home) if self.home else register(self.acoustic, voice)) - source.log_f0
 
     def stream(self, blocks: Iterable[np.ndarray], voice, pitch: str | float = "auto", seed: int = 0) -> Iterator[np.ndarray]:
         """Convert a recording in bounded memory.

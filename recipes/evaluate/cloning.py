@@ -18,6 +18,7 @@ from recipes.evaluate.edits import Edits
 from recipes.evaluate.figures import mean_figure, rate_figure
 from recipes.evaluate.per import phone_edits
 from recipes.progress import track
+from tts.base.errors import DataError
 
 Wav = np.ndarray  # [S] float32 at 24 kHz
 Embed = Callable[[Wav], np.ndarray]  # of length one
@@ -126,8 +127,13 @@ def _of_trial(item: Trial, models, judges, phones, recognise, english) -> list[d
     records = [record("", "natural", samples(sentence))]
     if item.stranger:
         records.append(record("", "other person", given["wrong reference"]))
-    return records + [record(name, kind, speak(sentence, wav), len(wav) / RATE)
-                      for name, speak in models.items() for kind, wav in given.items()]  # fmt: skip
+    for name, speak in models.items():
+        for kind, wav in given.items():
+            try:
+                records.append(record(name, kind, speak(sentence, wav), len(wav) / RATE))
+            except DataError:  # a voice needs a second of speech and may hear less in so short a reference: one sentence less
+                continue
+    return records
 
 
 def table(records: Sequence[dict], model: str, judges: Sequence[str]) -> list[dict]:

@@ -1,5 +1,7 @@
 """Foreign accents: what a clause becomes in the mouth of another language's speaker."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -58,6 +60,14 @@ def test_stress_becomes_tone_and_tone_becomes_stress():
     stresses = [styles.split_style(int(s))[1] for s, i in zip(accented(chinese, "de").styles, chinese.ids, strict=True)
                 if inventory.is_nucleus(int(i))]  # fmt: skip
     assert stresses == [styles.PRIMARY, styles.NONE]
+
+
+def test_a_tone_on_what_becomes_a_consonant_is_left_out():
+    clause = read("ma1 ma5", "cmn")
+    tones = clause.styles.copy()
+    tones[clause.ids == inventory.symbol_to_id("m")] = styles.style_id(resolve("cmn"), 4)
+    other = accented(replace(clause, styles=tones), "en-us")
+    assert all(int(style) % styles.BLOCK in natives()["en-us"].styles for style in other.styles)
 
 
 def test_languages_without_a_table_are_told():
