@@ -17,6 +17,56 @@ from recipes.progress import track
 EVERY = 3  # frames: contours are compared 25 times a second
 
 
+def of_house(synthesizer) -> tuple[Callable, dict[str, Callable]]:
+    """``natural`` and ``systems`` of :func:`measure` for a synthesiser's own voices: all the prosody that it can speak with."""
+    import torch
+
+    from recipes.evaluate.clips import samples
+    from tts.alignment import align_text
+    from tts.base.errors import ModelError, UnavailableError
+    from tts.sampler import Director, ProsodySampler, find
+    from vocoder.audio.pitch import track_pitch
+
+    synthesizer.warm()
+    acoustic, aligned, voices = synthesizer._acoustic, {}, {}
+
+    def read(clip):
+        if clip.id not in aligned:
+            aligned[clip.id] = align_text(samples(clip), clip.text, clip.language)
+        return aligned[clip.id]
+
+    def natural(clip):
+        return track_pitch(samples(clip)), read(clip).durations
+
+    def planner(director_of):
+        def plan(clip, seed):
+            if clip.speaker not in voices:
+                voices[clip.speaker] = synthesizer.voice(clip.speaker)
+            voice = voices[clip.speaker]
+            tensors, phones = synthesizer._voice_tensors(voice), read(clip).phones
+            with torch.inference_mode():
+                planned = director_of(voice, seed).plan(0, phones, tensors)
+                return acoustic.infer(phones, tensors, planned, noise=(seed, 0))[1].numpy(), planned.durations
+
+        return plan
+
+    systems = {"regression": planner(lambda voice, seed: Director(acoustic.variance))}
+    for form, durations in (("causal", "parallel"), ("causal", "causal"), ("masked", "parallel")):
+        try:
+            sampler = ProsodySampler.load(find(synthesizer.folder, form), acoustic, durations)
+        except (ModelError, UnavailableError):
+            continue
+        for prompted in (False, True):
+            name = form + (", causal durations" if durations == "causal" else "") + (", own reference" if prompted else "")
+
+            def director(voice, seed, sampler=sampler, prompted=prompted):
+                prompt = synthesizer._prompt(sampler, voice) if prompted else None
+                return Director(acoustic.variance, sampler, seed, prompt)
+
+            systems[name] = planner(director)
+    return natural, systems
+
+
 def contour(f0: np.ndarray) -> np.ndarray:
     """F0 [T] Hz, 0 = unvoiced -> semitones around the median, voiced frames only, 25 a second at most."""
     voiced = f0[f0 > 0]

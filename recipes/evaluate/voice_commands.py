@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from recipes.evaluate.options import MODEL, SPEAKER_ENCODER, named, with_outputs, write
+from recipes.evaluate.options import MODEL, SPEAKER_ENCODER, named, table_options, with_outputs, write
 
 SPEECH = click.option("--speech", default="../shared/speech", show_default=True, metavar="DIR",
                       help="Corpus folder with metadata.tsv.")  # fmt: skip
@@ -200,4 +200,27 @@ def crosslingual(context, speech, voices, model, speaker_encoder, out, results):
         f"Languages are judged by the sounds heard (table Accent). Each voice: crosslingual.json. {about}"])  # fmt: skip
 
 
-COMMANDS = (cloning, verification, conversion, accent, crosslingual)
+@click.command()
+@table_options("test")
+@MODEL
+@click.option("--draws", type=click.IntRange(2), default=3, show_default=True, metavar="N", help="Of each prosody model.")
+@click.pass_context
+def prosody(context, speech, split, per_corpus, corpora, model, draws, out, results):
+    """Prosody by regression, by the language model and by the masked model beside natural speech of the same sentences."""
+    from recipes.evaluate import prosody as experiment
+    from recipes.evaluate.clips import read_clips, select
+    from recipes.evaluate.house import House
+
+    house = House.load(model)
+    clips = [clip for clip in select(read_clips(speech, split), per_corpus, corpora or None) if house.has_own_voice(clip)]
+    natural, systems = experiment.of_house(house.synthesizer)
+    records = experiment.measure(clips, natural, systems, range(draws))
+    write(context, "Prosody: melody and timing beside natural speech", experiment.table(records), records, [
+        "House voices say sentences of their own held-out recordings, no sound is made: F0 as the acoustic model plans it, "
+        "frames of every phone as planned. Own reference: the voice's reference is the context, its phones as they are heard. "
+        "Pitch in semitones around its median; distance along the best warping path. Durations beside "
+        "those of the aligner. Between draws: the distance of two draws of one sentence. A person saying a sentence twice "
+        "would not reach 0 either; what two natural readings differ by is not known here."])  # fmt: skip
+
+
+COMMANDS = (cloning, verification, conversion, accent, crosslingual, prosody)
