@@ -103,7 +103,7 @@ class Synthesizer:
     """Speaks text. Weights are loaded at first use; one object may be used for any number of texts.
 
     Args:
-        model: "fs2", "flow" or a model folder; the house default when None.
+        model: "megatts", "fs2" or a model folder; the house default when None.
         threads: torch's thread count for this process; left alone when None.
 
     >>> from tts.api import Synthesizer
@@ -317,7 +317,7 @@ class Synthesizer:
             text, language: What is said, where it is known: its phones are then exact. Of a few minutes at most.
             pitch: "auto" moves the median to the voice's own, "keep" leaves it, a number moves it by semitones.
             seed: Of the vocoder's noise.
-            content: Folder of the content adapter; the model's own, or the shipped one, when None.
+            content: Folder of the content adapter; the model's own when None.
             watermark, reason: As of :meth:`synth`.
 
         Raises:

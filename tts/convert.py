@@ -64,7 +64,7 @@ class Converter:
         acoustic: Acoustic model; config: its configuration.
         vocoder: :class:`vocoder.api.Vocoder`.
         folder: Of the acoustic model.
-        content: Folder of the adapter; the one in the model's folder, or the shipped one, when None.
+        content: Folder of the adapter; the one in the model's folder when None.
         home: Median Hz of the voice; what the model plans for a neutral sentence when None.
         mark: ``mark(mel, first frame)`` gives the mel with the watermark; None leaves it out.
     """

@@ -63,7 +63,7 @@ def model_folder(name: str | Path) -> Path:
 def default_acoustic() -> Path:
     """The acoustic model that speaks when none is named."""
     found = installed()
-    for name in ("fs2", "flow"):
+    for name in ("megatts", "fs2", "flow"):
         if name in found:
             return found[name]
     raise UnavailableError(

@@ -131,6 +131,5 @@ def load_content(folder, acoustic: dict, aligner: dict, where=None) -> ContentAd
 
 
 def content_folder(acoustic_folder) -> Path:
-    """Where an acoustic model's adapter lies: ``content/`` in its own folder, else the shipped one."""
-    own = Path(acoustic_folder) / "content"
-    return own if own.is_dir() else Path(__file__).parents[1] / "assets" / "content"
+    """Where an acoustic model's adapter lies: ``content/`` in its own folder."""
+    return Path(acoustic_folder) / "content"
