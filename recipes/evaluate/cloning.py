@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -84,6 +85,7 @@ def measure(
     phones: Callable[[Utterance], Sequence[int]],
     recognise: Callable[[Wav], Sequence[int]],
     english: Callable[[Wav], list[str]] | None,
+    only: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> list[dict]:
     """One record a sentence, model and reference.
 
@@ -93,12 +95,13 @@ def measure(
         judges: Name of a speaker encoder -> its embedding of [S] at 24 kHz.
         phones, recognise: Phones of a text, and those heard in speech.
         english: Words heard in speech; None leaves word errors out.
+        only: References of a model ("10 s" ...), where it does not get all of them.
     """
-    hearing = (models, judges, phones, recognise, english)
+    hearing = (models, judges, phones, recognise, english, only)
     return [record for item in track(items, "cloning") for record in _of_trial(item, *hearing)]
 
 
-def _of_trial(item: Trial, models, judges, phones, recognise, english) -> list[dict]:
+def _of_trial(item: Trial, models, judges, phones, recognise, english, only) -> list[dict]:
     """The records of one sentence; arguments as of :func:`measure`."""
     sentence, text = item.sentence, phones(item.sentence)
     target, used = reference(item.others, TARGET)
@@ -129,6 +132,8 @@ def _of_trial(item: Trial, models, judges, phones, recognise, english) -> list[d
         records.append(record("", "other person", given["wrong reference"]))
     for name, speak in models.items():
         for kind, wav in given.items():
+            if kind not in only.get(name, given):
+                continue
             try:
                 records.append(record(name, kind, speak(sentence, wav), len(wav) / RATE))
             except DataError:  # a voice needs a second of speech and may hear less in so short a reference: one sentence less

@@ -85,6 +85,13 @@ class House:
 
         return self.speak(clip, Voice.from_audio([(reference, 24_000)], consent=CONSENT, name="reference")).wav
 
+    def fitted(self, clip: Utterance, reference: np.ndarray) -> np.ndarray:
+        """As :meth:`cloned`, the voice fitted to the recording by the phones that are heard in it."""
+        from tts.voice import Voice
+
+        voice = Voice.from_audio([(reference, 24_000)], consent=CONSENT, name="reference")
+        return self.speak(clip, self.synthesizer.fit(voice, [(reference, 24_000)])).wav
+
     def clone(self, clip: Utterance):
         from tts.voice import Voice
 

@@ -18,10 +18,11 @@ SPEECH = click.option("--speech", default="../shared/speech", show_default=True,
 @MODEL
 @click.option("--also", multiple=True, metavar="NAME=DIR", help="A further acoustic model, a table of its own; may be repeated.")
 @SPEAKER_ENCODER
+@click.option("--fit", is_flag=True, help="Voices fitted to 10 s too, a table of its own; 10 s a sentence.")
 @click.option("--words/--no-words", default=True, help="English word errors, which take most of the time.")
 @with_outputs
 @click.pass_context
-def cloning(context, speech, speakers, sentences, model, also, speaker_encoder, words, out, results):
+def cloning(context, speech, speakers, sentences, model, also, speaker_encoder, fit, words, out, results):
     """Unseen speakers cloned from 1 to 30 seconds: similarity and errors, beside their own recordings."""
     from recipes.evaluate import cloning as experiment
     from recipes.evaluate import published_cloning
@@ -38,9 +39,13 @@ def cloning(context, speech, speakers, sentences, model, also, speaker_encoder, 
     chosen = [clip for language in ("en", "fr") for _, clips in sorted(by_speaker(
         clip for clip in unseen if clip.language.startswith(language)).items())[:speakers] for clip in clips]  # fmt: skip
     recogniser = EnglishRecogniser() if words else None
+    speakers_by = {name or "house": house.cloned for name, house in houses.items()}
+    if fit:
+        houses["fitted"], speakers_by["fitted"] = houses[""], houses[""].fitted
     records = experiment.measure(
-        experiment.trials(chosen, sentences), {name or "house": house.cloned for name, house in houses.items()}, judges,
-        text_phones, Aligner.load().recognise, recogniser and (lambda wav: recogniser(to_16k(wav))))  # fmt: skip
+        experiment.trials(chosen, sentences), speakers_by, judges,
+        text_phones, Aligner.load().recognise, recogniser and (lambda wav: recogniser(to_16k(wav))),
+        {"fitted": ("10 s",)})  # fmt: skip
     for name, house in houses.items():
         label = name or "house"
         rows = experiment.table(records, label, list(judges))
