@@ -495,10 +495,13 @@ class Synthesizer:
                              code="controls.prosody_voice", fix='Give prosody="causal".')  # fmt: skip
         if prosody == "regression":
             return Director(self._acoustic.variance)
+        if codes_of(self._acoustic) is None:
+            raise UsageError(f"{self._acoustic.kind} has no prosody codes.", where="prosody", code="controls.prosody",
+                             fix="Leave prosody out, or take a megatts model.")  # fmt: skip
         if prosody not in self._samplers:
             self._samplers[prosody] = ProsodySampler.load(find(self.folder, prosody), self._acoustic)
         sampler = self._samplers[prosody]
-        other = None if other is None else self._prompt(sampler, self._named(other))
+        other = None if other is None else self._prompt(sampler, other if isinstance(other, Voice) else self.voice(other))
         return Director(self._acoustic.variance, sampler, seed, self._prompt(sampler, voice), other, strength)
 
     def _prompt(self, sampler, voice: Voice):
