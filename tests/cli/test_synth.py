@@ -96,8 +96,8 @@ def test_a_random_seed_is_reported_and_repeats(hum, tts):
     assert open("a.wav", "rb").read() == open("b.wav", "rb").read()
 
 
-def test_a_recording_needs_consent(hum, tts):
-    write_audio("me.wav", 0.3 * np.sin(np.arange(3 * RATE) * 0.05).astype(np.float32), RATE)
+def test_a_recording_needs_consent(spoken, hum, tts):
+    write_audio("me.wav", spoken["bdl"], RATE)
     refused = tts("synth", "Hi", "-v", "me.wav", "-o", "a.wav")
     assert refused.code == 77 and "--consent" in refused.err and "tts voices" in refused.err and quiet_folder() == ["me.wav"]
     done = tts("synth", "Hi", "-v", "me.wav", "-o", "a.wav", "--consent", "me; own voice; today")

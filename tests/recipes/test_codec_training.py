@@ -61,7 +61,7 @@ def autoencoder(dump, tmp_path_factory):
 @pytest.mark.slow
 def test_the_semantic_loss_falls_and_the_teachers_statistics_stay_in_the_model(autoencoder):
     losses = [row["semantic"] for row in rows(autoencoder / "exp", "semantic")]
-    assert len(losses) == 30 and np.mean(losses[-5:]) < 0.8 * np.mean(losses[:3])
+    assert len(losses) == 30 and np.mean(losses[-5:]) < 0.88 * np.mean(losses[:3])
     trained = read_checkpoint(autoencoder / "exp" / "step-00000030")[1]["model"]
     assert trained["semantic_mean"].any() and (trained["semantic_std"] < 10).all()
     assert trained["join.weight"][:, 12:].any()  # began as zero

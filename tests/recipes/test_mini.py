@@ -190,12 +190,13 @@ CONFIGURATIONS = sorted(path for path in ROOT.glob("egs/*/*/conf/*.yaml") if "TE
 def test_every_configuration_of_egs_is_read_by_its_dataclasses(path):
     from codec.model import CodecConfig
     from recipes import config
-    from recipes.train import acoustic, aligner, codec, prosody, speaker, vocoder
+    from recipes.train import acoustic, aligner, codec, prosody, speaker, vocoder, watermark
     from recipes.train.loop import TrainConfig
     from tts.aligner import AlignerConfig
     from tts.models.prosody import ProsodyModelConfig
     from tts.models.speaker import EcapaConfig
     from tts.models.text import TextConfig
+    from tts.models.watermark import MarkConfig
     from vocoder.fourier import VocoderConfig
     from vocoder.nn.config import from_dict
 
@@ -210,6 +211,7 @@ def test_every_configuration_of_egs_is_read_by_its_dataclasses(path):
                 kind: {"text": (TextConfig, {"n_symbols": 9, "languages": [1]}), "task": (acoustic.AcousticTask, {})}
                 for kind in ("fs2", "flow", "megatts")
             },
+            "watermark": {"model": (MarkConfig, {}), "task": (watermark.MarkTask, {})},
             "speaker": {"model": (EcapaConfig, {}), "task": (speaker.SpeakerTask, {})},
             "prosody": {"model": (ProsodyModelConfig, {}), "task": (prosody.ProsodyTask, {})},
         }

@@ -31,7 +31,7 @@ def test_a_voice_speaks_foreign_text_with_its_accent(synthesizer):
 
 
 def test_no_accent_where_the_voices_language_is_unknown_and_a_note(synthesizer):
-    nobody = replace(synthesizer.voice("carl"), language="")
+    nobody = replace(synthesizer.voice("carl"), language="", languages=())
     spoken = synthesizer.synth("The road.", voice=nobody, language="en", accent="speaker")
     notes = [note for note in spoken.notes if note.reason == "accent"]
     assert len(notes) == 1 and "unknown" in notes[0].detail and "ɹ" in [span.label for span in spoken.phones]
