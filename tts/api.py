@@ -133,7 +133,7 @@ class Synthesizer:
             seed: Of every random choice.
             accent: "native" speaks the text's language as it is; "speaker" with the accent of the voice's own language.
             prosody: "regression" predicts the likeliest; "causal" and "masked" draw from prosody models, for models with prosody
-                codes (``megatts``).
+                codes (``megatts``); with "causal+durations" the causal model tells the durations too.
             prosody_voice, prosody_strength: Another voice whose manner is mixed in, 0 to 1; by the causal prosody model.
             steps, guidance: Of the ``flow`` model's solver; the model's defaults when None.
             watermark: False leaves the inaudible watermark out; then a ``reason`` is needed, which files of it carry.
@@ -490,7 +490,8 @@ class Synthesizer:
             raise UsageError(f"prosody is {prosody!r:.40}.", where="prosody", code="controls.prosody",
                              fix=f"Give {', '.join(SOURCES)}.")  # fmt: skip
         check_range("prosody_strength", strength, 0, 1)
-        if other is not None and prosody != "causal":
+        form, _, durations = prosody.partition("+")
+        if other is not None and form != "causal":
             raise UsageError("the manner of another voice needs the causal prosody model.", where="prosody_voice",
                              code="controls.prosody_voice", fix='Give prosody="causal".')  # fmt: skip
         if prosody == "regression":
@@ -499,7 +500,8 @@ class Synthesizer:
             raise UsageError(f"{self._acoustic.kind} has no prosody codes.", where="prosody", code="controls.prosody",
                              fix="Leave prosody out, or take a megatts model.")  # fmt: skip
         if prosody not in self._samplers:
-            self._samplers[prosody] = ProsodySampler.load(find(self.folder, prosody), self._acoustic)
+            timing = "causal" if durations else "parallel"
+            self._samplers[prosody] = ProsodySampler.load(find(self.folder, form), self._acoustic, timing)
         sampler = self._samplers[prosody]
         other = None if other is None else self._prompt(sampler, other if isinstance(other, Voice) else self.voice(other))
         return Director(self._acoustic.variance, sampler, seed, self._prompt(sampler, voice), other, strength)

@@ -20,7 +20,7 @@ from tts.models.prosody import OPEN, Prompt, ProsodyModel, ProsodyModelConfig, S
 from tts.models.variance import LONGEST_PHONE, PhonePlan, VoiceTensors, may_be_silent, phone_tensors
 
 PROMPT_FRAMES = 600  # of a voice's reference, 8 s
-SOURCES = ("regression", "causal", "masked")  # where the prosody of ``tts synth`` may come from
+SOURCES = ("regression", "causal", "causal+durations", "masked")  # where the prosody of ``tts synth`` may come from
 
 
 @dataclass(frozen=True)

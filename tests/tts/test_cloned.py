@@ -80,7 +80,7 @@ def test_texts_must_be_those_of_the_recordings(house, cloned, take):
         house.fit(cloned, [(take, 24_000)], [TEXT, TEXT])
 
 
-@pytest.mark.parametrize("form", ["causal", "masked"])
+@pytest.mark.parametrize("form", ["causal", "causal+durations", "masked"])
 def test_drawn_prosody_follows_the_seed_alone(house, form):
     def plan(seed):
         return house.plan("We met on Monday. It rained.", voice="slt", language="en", prosody=form, seed=seed)
@@ -100,7 +100,7 @@ def test_the_manner_of_another_voice_needs_the_language_model(house):
     assert not np.array_equal(own.prosody[0].codes, mixed.prosody[0].codes)
     with pytest.raises(UsageError, match="causal"):
         house.plan("We met.", voice="slt", prosody="masked", prosody_voice="kathleen")
-    with pytest.raises(UsageError, match="regression, causal, masked"):
+    with pytest.raises(UsageError, match=r"regression, causal, causal\+durations, masked"):
         house.plan("We met.", voice="slt", prosody="random")
     with pytest.raises(UsageError, match="no prosody codes"):
         Synthesizer("fs2").plan("We met.", voice="slt", language="en", prosody="causal")

@@ -49,8 +49,8 @@ _EXAMPLES = """\
 @click.option("--bitrate", type=values.BITRATE, metavar="Nk", help="kbit/s for ogg, opus and mp3.")
 @click.option("--timings", metavar="FILE|-", help="Word and phone times as JSON.")
 @click.option("--subtitles", metavar="FILE", help="Subtitles, .srt or .vtt.")
-@click.option("--prosody", type=click.Choice(["regression", "causal", "masked"]), default="regression", show_default=True,
-              help="Predicted, or drawn by a prosody model; the latter for --model megatts.")  # fmt: skip
+@click.option("--prosody", type=click.Choice(["regression", "causal", "causal+durations", "masked"]), default="regression",
+              show_default=True, help="Predicted, or drawn by a prosody model; the latter for --model megatts.")  # fmt: skip
 @click.option("--prosody-voice", metavar="VOICE", help="Another voice whose manner is mixed in, with --prosody causal.")
 @click.option("--prosody-strength", type=click.FloatRange(0, 1), default=0.5, show_default=True, metavar="G",
               help="How much of that voice's manner.")  # fmt: skip
