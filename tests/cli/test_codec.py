@@ -188,7 +188,7 @@ def test_a_live_stream_gives_blocks_as_they_fill_and_keeps_what_ctrl_c_ends(mode
     child.stdin.flush()
     reader = TokenReader(child.stdout)
     assert next(reader.blocks()).frames == 300  # comes while stdin is open
-    time.sleep(0.2)
+    time.sleep(1.5)  # until it has read all that came
     child.send_signal(signal.SIGINT)
     rest = child.stdout.read()
     assert child.wait(30) == 0 and b"9.00 s" in child.stderr.read() and len(rest) > 20
