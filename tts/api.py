@@ -115,8 +115,7 @@ class Synthesizer:
     def __init__(self, model: str | Path | None = None, threads: int | None = None):
         self.folder = registry.default_acoustic() if model is None else registry.model_folder(model)
         self.threads = threads
-        self._acoustic = self._vocoder = self._config = self._mark = None
-        self._samplers: dict = {}  # prosody models by form
+        self._acoustic = self._vocoder = self._config = self._mark = self._directors = None
         self._colours: dict = {}  # of cloned voices
         self._loading = 0.0  # seconds that loading took
 
@@ -284,7 +283,9 @@ class Synthesizer:
             voice = self.voice(voice, reading.language)
         own = self._accent(accent, voice, reading)
         made = self._record(reading, voice, int(seed), watermark, reason)
-        director = self._director(prosody, voice, prosody_voice, prosody_strength, int(seed))
+        other = prosody_voice if prosody_voice is None or isinstance(prosody_voice, Voice) else self.voice(prosody_voice)
+        check_range("prosody_strength", prosody_strength, 0, 1)
+        director = self._directors.director(prosody, voice, other, prosody_strength, int(seed))
         return reading, _Manner(voice, self._voice_tensors(voice), controls, int(seed), steps, guidance, made, own, director)
 
     def _record(self, source, voice: Voice, seed: int, watermark: bool, reason: str) -> dict:
@@ -435,6 +436,7 @@ class Synthesizer:
         import torch
 
         from tts.models import load_acoustic
+        from tts.sampler import Directors
         from tts.watermark import Mark
         from vocoder.api import Vocoder
 
@@ -442,6 +444,7 @@ class Synthesizer:
             torch.set_num_threads(self.threads)
         self._mark = Mark.load()
         self._acoustic, self._config = load_acoustic(self.folder)
+        self._directors = Directors(self.folder, self._acoustic)
         own = self.folder / "vocoder"
         self._vocoder = Vocoder.load(own) if own.is_dir() else Vocoder.load(projections=PROJECTIONS)
         self._loading = time.perf_counter() - started
@@ -481,35 +484,6 @@ class Synthesizer:
 
     def _prosody(self, i: int, clause, manner: _Manner):
         return manner.director.plan(i, clause, manner.tensors, **asdict(manner.controls))
-
-    def _director(self, prosody: str, voice: Voice, other: str | Voice | None, strength: float, seed: int):
-        """The :class:`tts.sampler.Director` of a request."""
-        from tts.sampler import SOURCES, Director, ProsodySampler, find
-
-        if prosody not in SOURCES:
-            raise UsageError(f"prosody is {prosody!r:.40}.", where="prosody", code="controls.prosody",
-                             fix=f"Give {', '.join(SOURCES)}.")  # fmt: skip
-        check_range("prosody_strength", strength, 0, 1)
-        form, _, durations = prosody.partition("+")
-        if other is not None and form != "causal":
-            raise UsageError("the manner of another voice needs the causal prosody model.", where="prosody_voice",
-                             code="controls.prosody_voice", fix='Give prosody="causal".')  # fmt: skip
-        if prosody == "regression":
-            return Director(self._acoustic.variance)
-        if codes_of(self._acoustic) is None:
-            raise UsageError(f"{self._acoustic.kind} has no prosody codes.", where="prosody", code="controls.prosody",
-                             fix="Leave prosody out, or take a megatts model.")  # fmt: skip
-        if prosody not in self._samplers:
-            timing = "causal" if durations else "parallel"
-            self._samplers[prosody] = ProsodySampler.load(find(self.folder, form), self._acoustic, timing)
-        sampler = self._samplers[prosody]
-        other = None if other is None else self._prompt(sampler, other if isinstance(other, Voice) else self.voice(other))
-        return Director(self._acoustic.variance, sampler, seed, self._prompt(sampler, voice), other, strength)
-
-    def _prompt(self, sampler, voice: Voice):
-        from frontend.languages import resolve
-
-        return sampler.prompt_of(voice.reference, resolve(voice.language).id if voice.language else 0)
 
     def _spoken(self, source, clauses: Iterable[tuple], manner: _Manner) -> Iterator[Speech]:
         """Chunks of all clauses, given as (Phones, PhonePlan); ``source`` has text, language and notes."""

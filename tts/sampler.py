@@ -7,18 +7,19 @@ Every draw has its own generator, made from (seed, clause, draw): the same reque
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from tts import registry
 from tts.base import rng
 from tts.base.errors import ModelError, UnavailableError, UsageError
 from tts.models.prosody import OPEN, Prompt, ProsodyModel, ProsodyModelConfig, Sampled, two_sided
 from tts.models.variance import LONGEST_PHONE, PhonePlan, VoiceTensors, may_be_silent, phone_tensors
 
+KEPT_PROMPTS = 64  # of voices
 PROMPT_FRAMES = 600  # of a voice's reference, 8 s
 SOURCES = ("regression", "causal", "causal+durations", "masked")  # where the prosody of ``tts synth`` may come from
 
@@ -160,15 +161,63 @@ def generator(key: tuple) -> torch.Generator:
     return torch.Generator().manual_seed(int(rng.generator(key[0], ("prosody", *key[1:])).integers(2**62)))
 
 
+class Directors:
+    """The directors of one acoustic model: its prosody models, loaded at first use, and what they heard of voices."""
+
+    def __init__(self, folder: Path, acoustic):
+        self.folder, self.acoustic = Path(folder), acoustic
+        self._samplers: dict[str, ProsodySampler] = {}
+        self._prompts: dict[bytes, Prompt] = {}
+
+    def director(self, prosody: str, voice, other, strength: float, seed: int) -> Director:
+        """How a request is said; arguments as of ``Synthesizer.synth``, ``voice`` and ``other`` are Voices.
+
+        Raises:
+            UsageError: the source of prosody is unknown, or not this model's.
+            UnavailableError: its prosody model is not there.
+        """
+        if prosody not in SOURCES:
+            raise UsageError(f"prosody is {prosody!r:.40}.", where="prosody", code="controls.prosody",
+                             fix=f"Give {', '.join(SOURCES)}.")  # fmt: skip
+        if other is not None and not prosody.startswith("causal"):
+            raise UsageError("the manner of another voice needs the causal prosody model.", where="prosody_voice",
+                             code="controls.prosody_voice", fix='Give prosody="causal".')  # fmt: skip
+        if prosody == "regression":
+            return Director(self.acoustic.variance)
+        if self.acoustic.kind != "megatts":
+            raise UsageError(f"{self.acoustic.kind} has no prosody codes.", where="prosody", code="controls.prosody",
+                             fix="Leave prosody out, or take a megatts model.")  # fmt: skip
+        sampler = self.sampler(prosody)
+        own, theirs = self.prompt(sampler, voice), None if other is None else self.prompt(sampler, other)
+        return Director(self.acoustic.variance, sampler, seed, own, theirs, strength)
+
+    def sampler(self, prosody: str) -> ProsodySampler:
+        if prosody not in self._samplers:
+            form, _, durations = prosody.partition("+")
+            timing = "causal" if durations else "parallel"
+            self._samplers[prosody] = ProsodySampler.load(find(self.folder, form), self.acoustic, timing)
+        return self._samplers[prosody]
+
+    def prompt(self, sampler: ProsodySampler, voice) -> Prompt:
+        """The manner of a Voice, as heard once; the codes are the acoustic model's, so that all its samplers share it."""
+        from frontend.languages import resolve
+
+        key = hashlib.sha256(voice.reference.tobytes() + voice.language.encode()).digest()
+        if key not in self._prompts:
+            if len(self._prompts) >= KEPT_PROMPTS:
+                self._prompts.pop(next(iter(self._prompts)))
+            self._prompts[key] = sampler.prompt_of(voice.reference, resolve(voice.language).id if voice.language else 0)
+        return self._prompts[key]
+
+
 def find(folder: Path, form: str) -> Path:
-    """The prosody model of a form beside an acoustic model, or the house one.
+    """The prosody model of a form in an acoustic model's folder.
 
     Raises:
         UnavailableError: there is none.
     """
-    own, house = folder / f"prosody-{form}", registry.HOUSE / f"prosody-{form}"
-    for place in (own, house):
-        if (place / "config.json").is_file():
-            return place
-    raise UnavailableError(f"no {form} prosody model is installed.", where=own, code="prosody.missing",
+    place = Path(folder) / f"prosody-{form}"
+    if (place / "config.json").is_file():
+        return place
+    raise UnavailableError(f"no {form} prosody model is installed.", where=place, code="prosody.missing",
                            fix="Speak with prosody by regression, or train one: python -m recipes train-prosody.")  # fmt: skip

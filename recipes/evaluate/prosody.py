@@ -60,7 +60,7 @@ def of_house(synthesizer) -> tuple[Callable, dict[str, Callable]]:
             name = form + (", causal durations" if durations == "causal" else "") + (", own reference" if prompted else "")
 
             def director(voice, seed, sampler=sampler, prompted=prompted):
-                prompt = synthesizer._prompt(sampler, voice) if prompted else None
+                prompt = synthesizer._directors.prompt(sampler, voice) if prompted else None
                 return Director(acoustic.variance, sampler, seed, prompt)
 
             systems[name] = planner(director)

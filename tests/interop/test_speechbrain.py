@@ -7,8 +7,6 @@ Run in an environment of its own, because the package brings torchaudio, whose w
 """
 
 import importlib.util
-import sys
-import types
 
 import pytest
 import torch
@@ -29,13 +27,7 @@ SIZES = [
 
 
 @pytest.fixture
-def package(monkeypatch):
-    """The package, with torchaudio as pure Python: its compiled part wants CUDA libraries."""
-    extension = types.ModuleType("torchaudio._extension")
-    extension._IS_TORCHAUDIO_EXT_AVAILABLE = extension._IS_ALIGN_AVAILABLE = False
-    extension.fail_if_no_align = lambda function: function
-    extension._check_cuda_version = lambda: None
-    monkeypatch.setitem(sys.modules, "torchaudio._extension", extension)
+def package(pure_torchaudio):
     from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
 
     return ECAPA_TDNN

@@ -6,8 +6,6 @@ Run in an environment of its own, because the package brings torchaudio, whose w
 """
 
 import importlib.util
-import sys
-import types
 
 import numpy as np
 import pytest
@@ -25,13 +23,7 @@ SIZES = [(100, 1024, 256, 512, 1536, 8, "center"), (100, 1024, 256, 64, 96, 2, "
 
 
 @pytest.fixture
-def package(monkeypatch):
-    """The package, with torchaudio as pure Python: its compiled part wants CUDA libraries."""
-    extension = types.ModuleType("torchaudio._extension")
-    extension._IS_TORCHAUDIO_EXT_AVAILABLE = extension._IS_ALIGN_AVAILABLE = False
-    extension.fail_if_no_align = lambda function: function
-    extension._check_cuda_version = lambda: None
-    monkeypatch.setitem(sys.modules, "torchaudio._extension", extension)
+def package(pure_torchaudio):
     import vocos
 
     return vocos.Vocos

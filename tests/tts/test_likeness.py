@@ -78,9 +78,6 @@ def test_without_weights_voices_are_made_and_comparing_says_what_lacks(monkeypat
 
 
 def test_recordings_of_one_and_of_two_people(spoken):
-    encoder = likeness.installed_encoder()
-    if encoder is None:
-        pytest.skip("the speaker encoder is not installed")
     halves = {name: np.array_split(wav, 2) for name, wav in spoken.items()}
     same = [likeness.compare(*((half, 24_000) for half in pair)).cosine for pair in halves.values()]
     other = likeness.compare((halves["kathleen"][0], 24_000), (halves["bdl"][1], 24_000)).cosine
