@@ -161,7 +161,13 @@ class TransformersUnits(UnitExtractor):
         return torch.stack(hidden).mean(0)
 
 
-_KINDS: dict[str, Callable[..., UnitExtractor]] = {"transformers": TransformersUnits}
+def house_units(place: str, download: bool) -> UnitExtractor:
+    from codec.units.encoder import HouseUnits
+
+    return HouseUnits(place)
+
+
+_KINDS: dict[str, Callable[..., UnitExtractor]] = {"house": house_units, "transformers": TransformersUnits}
 
 
 def register(kind: str, make: Callable[..., UnitExtractor]) -> None:
