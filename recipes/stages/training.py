@@ -52,16 +52,15 @@ def train_speaker(dump, exp, minutes, device, config, overrides, pack, max_steps
 
 @click.command("train-units", epilog="Example:  python -m recipes train-units --exp exp/units --minutes 60")
 @training_options
-@click.option("--teacher", metavar="DIR", help="An earlier unit encoder; clusters are of its features.")
 @click.option("--warm-start", metavar="DIR", help="Unit encoder to begin from.")
-def train_units(dump, exp, minutes, device, config, overrides, pack, max_steps, teacher, warm_start):
+def train_units(dump, exp, minutes, device, config, overrides, pack, max_steps, warm_start):
     """The self-supervised encoder of units, from recordings alone. YAML sections: model, task, train."""
     from codec.units.encoder import UnitEncoderConfig
     from recipes.train import units
 
     given = _prepare(config, overrides, ("model", "task", "train"), pack, dump)
     model, task = _dataclass(UnitEncoderConfig, given["model"]), _dataclass(units.UnitTask, given["task"])
-    step = units.main(dump, exp, minutes, device, model, task, _train(given), max_steps, teacher, warm_start)
+    step = units.main(dump, exp, minutes, device, model, task, _train(given), max_steps, warm_start)
     click.echo(f"train-units: step {step:,} in {exp}")
 
 
