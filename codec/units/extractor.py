@@ -1,5 +1,6 @@
 """Extractors: samples -> features on the codec's frames, or discrete units on a clock of their own. One is chosen by name.
 
+``house``                 the package's own self-supervised encoder (``codec/units/encoder.py``)
 ``transformers:PLACE``    HuBERT, WavLM, wav2vec 2.0 or XLS-R from a folder or a hub's id, by the package transformers: the mean
                           over all layers; ``transformers:PLACE#9``: one of them
 ``xlsr:PLACE``            the pre-training codes of XLSR-53, likewise
@@ -7,7 +8,7 @@
 ``mel``                   the log-mel, to compare with
 others                    added with ``register``; ``tts.units`` adds ``aligner``, the package's own phone recogniser
 
-All have features: a teacher of the codec's semantic path is one of them. Those with ``codebooks`` have units: xlsr, kmeans.
+All have features: a teacher of the codec's semantic path is one of them. Those with ``codebooks`` have units too.
 An extractor is frozen: it runs without gradient and in float32, and keeps its model where the samples are.
 """
 
@@ -133,6 +134,7 @@ def _of(module: str, make: str) -> Callable[..., UnitExtractor]:
 
 
 _KINDS: dict[str, Callable[..., UnitExtractor]] = {
+    "house": _of("encoder", "HouseUnits"),
     "kmeans": _of("kmeans", "load_kmeans"),
     "mel": MelFeatures,
     "transformers": _of("selfsupervised", "TransformersUnits"),
@@ -158,6 +160,6 @@ def unit_extractor(name: str, download: bool = False) -> UnitExtractor:
     """
     kind, _, place = name.partition(":")
     if kind not in _KINDS:
-        raise UsageError(f"there is no extractor {name!r}.", where="semantic", code="units.kind",
+        raise UsageError(f"there is no extractor {name!r}.", where="extractor", code="units.kind",
                          fix=f"Known: {', '.join(sorted(_KINDS))}. aligner is there after `import tts.units`.")  # fmt: skip
     return _KINDS[kind](place, download)

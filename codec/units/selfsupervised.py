@@ -75,10 +75,10 @@ class SelfSupervised(UnitExtractor):
 
 
 class TransformersUnits(SelfSupervised):
-    """``transformers:PLACE``: the mean over all hidden states of a self-supervised model; ``transformers:PLACE#9``: its layer 9.
+    """``transformers:PLACE``: the mean over all hidden states of a model; ``transformers:PLACE#9``: its layer 9.
 
-    Layer L is the output of the L-th transformer layer, 0 what enters the first: the count of HuBERT, whose second k-means hears
-    layer 6, its third 9.
+    Layer L is the output of the L-th transformer layer, 0 what enters the first: the count of HuBERT, whose second k-means
+    hears layer 6, the third layer 9.
 
     Sources: X-Codec (arXiv 2408.17175 §3), the mean over all layers of HuBERT; HuBERT (arXiv 2106.07447 §IV-B), one layer.
 
@@ -108,8 +108,8 @@ class TransformersUnits(SelfSupervised):
 class XlsrUnits(SelfSupervised):
     """``xlsr:PLACE``: the codes that wav2vec 2.0 was pre-trained to predict, of XLSR-53: 2 groups of 320, 384 channels each.
 
-    Features are those of the convolutions, normalised; the code of a group is the largest of its 320 logits, a linear map of the
-    feature. The transformer layers are not needed and not kept.
+    Features are those of the convolutions, normalised; the code of a group is the largest of its 320 logits, a linear map of
+    the feature. The transformer layers are not needed and not kept.
 
     Sources: wav2vec 2.0 (arXiv 2006.11477 §2, product quantisation), XLSR (arXiv 2006.13979); as units for synthesis: ZMM-TTS
     (arXiv 2312.14398 §III-A).

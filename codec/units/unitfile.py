@@ -60,8 +60,8 @@ class UnitFacts:
             DataError: They are.
         """
         if (self.units_id, self.n_groups, self.n_entries) != (other.units_id, other.n_groups, other.n_entries):
-            raise DataError(f"its units are of {other.extractor} ({other.units_id}), those of {self.extractor} ({self.units_id}) "
-                            "are needed.", where=where, code="units.extractor", fix=MAKE_AGAIN)  # fmt: skip
+            raise _bad(f"its units are of {other.extractor} ({other.units_id}), those of {self.extractor} ({self.units_id}) are "
+                       "needed.", where, "extractor")  # fmt: skip
 
     def check(self, codes: np.ndarray, where) -> np.ndarray:
         """Codes as int16 [U, G].
@@ -71,8 +71,8 @@ class UnitFacts:
         """
         codes = np.asarray(codes)
         if codes.ndim != 2 or codes.shape[1] != self.n_groups or codes.dtype.kind not in "iu":
-            raise _bad(f"its codes are {codes.dtype} of shape {list(codes.shape)}, [units, {self.n_groups}] integers are needed.",
-                       where, "shape")  # fmt: skip
+            raise _bad(f"its codes are {codes.dtype} of shape {list(codes.shape)}, [units, {self.n_groups}] integers are "
+                       "needed.", where, "shape")  # fmt: skip
         if not len(codes):
             raise _bad("holds no units.", where, "empty")
         outside = np.argwhere((codes < 0) | (codes >= self.n_entries))
