@@ -14,7 +14,8 @@ from recipes.evaluate.options import option, with_outputs, write
 @click.option("--split", "splits", multiple=True, type=click.Choice(["train", "dev", "test"]), default=["dev", "test"],
               show_default=True, help="Utterances to judge; may be repeated.")
 @option("--clips", type=click.IntRange(2), default=20, metavar="N", help="Utterances a speaker.")
-@option("--centres", type=click.IntRange(2), default=320, metavar="K", help="Of k-means over mel and aligner.")
+@option("--centres", type=click.IntRange(2), default=320, metavar="K", 
+        help="Of k-means over mel and aligner; fewer where there are not 8 frames each.")
 @click.option("--download", is_flag=True, help="A hub may be asked for an extractor's model.")
 @with_outputs
 @click.pass_context
@@ -33,7 +34,8 @@ def units(context, dump, names, splits, clips, centres, download, out, results):
         f"k-means, tables and judges fitted on {len(fit_on):,} others of the same speakers. Phones by forced alignment, without "
         "pauses. Purity and PNMI (HuBERT) rise with the number of codes, whatever they tell: random codes are chance. Held out: "
         "the phone is the commonest of its code in the other utterances. Speaker and language: logistic regression on how often "
-        "each code occurs in an utterance; a language is partly told by its speakers. The aligner was trained with phones."])
+        "each code occurs in an utterance, which tells its length too; a language is partly told by its speakers. "
+        "The aligner was trained with phones."])
 
 
 COMMANDS = (units,)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from codec.quantize.clusters import ROWS_PER_CODE
 from codec.units.extractor import UnitExtractor
 from codec.units.kmeans import KmeansUnits, fit
 from codec.units.unitfile import UnitFacts
@@ -93,7 +94,8 @@ def extracted(extractor: UnitExtractor) -> System:
 
 
 def clustered(features: UnitExtractor, clips: Sequence[Clip], size: int) -> System:
-    """k-means over the features of clips."""
+    """k-means over the features of clips: ``size`` centres, or as many as their frames are enough for."""
+    size = min(size, sum(clip.corpus.frames(clip.key) for clip in clips) // ROWS_PER_CODE)
     waves = (utterance_wav(clip.corpus, clip.key) for clip in track(clips, f"{features.name}, k-means"))
     return extracted(KmeansUnits(f"{features.name}, k-means", features, fit(features, waves, size)))
 
@@ -147,22 +149,29 @@ def measure(systems: Sequence[System], fit_on: Sequence[Clip], judge: Sequence[C
 
 
 def _scores(system: System, part: tuple[int, ...], here: Units, there: Units, fit_on, judge) -> dict:
-    size, both = system.n_entries, (joint(np.concatenate(units.codes)[:, part], system.n_entries) for units in (here, there))
-    (known, told), spoken = both, (here.phones != PAUSE, there.phones != PAUSE)
+    size = system.n_entries
+    known, told = (joint(np.concatenate(units.codes)[:, part], size) for units in (here, there))
     counts = np.unique(np.concatenate((known, told)), return_counts=True)[1]
     share = counts / counts.sum()
-    purity, pnmi = phone_purity(told[spoken[1]], there.phones[spoken[1]])
-    table = commonest(known[spoken[0]], here.phones[spoken[0]])
-    guessed = np.array([table.get(code, PAUSE) for code in told[spoken[1]].tolist()])
+    known, known_phones = spoken(known, here.phones)
+    told, phones = spoken(told, there.phones)
+    purity, pnmi = phone_purity(told, phones)
+    table = commonest(known, known_phones)
+    guessed = np.array([table.get(code, PAUSE) for code in told.tolist()])
     seen, judged = (np.stack([occurrence(codes[:, part], size) for codes in units.codes]) for units in (here, there))
     return {
         "units_per_second": system.unit_rate,
         "bits_per_second": system.unit_rate * len(part) * float(np.log2(size)),
         "entries": size ** len(part), "used": len(counts), "perplexity": float(np.exp(-(share * np.log(share)).sum())),
-        "purity": purity, "pnmi": pnmi, "held_out": float((guessed == there.phones[spoken[1]]).mean()),
+        "purity": purity, "pnmi": pnmi, "held_out": float((guessed == phones).mean()),
         "speaker_right": told_right(seen, [c.speaker for c in fit_on], judged, [c.speaker for c in judge]),
         "language_right": told_right(seen, [c.language for c in fit_on], judged, [c.language for c in judge]),
     }  # fmt: skip
+
+
+def spoken(codes: np.ndarray, phones: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both [N] without the pauses."""
+    return codes[phones != PAUSE], phones[phones != PAUSE]
 
 
 def joint(codes: np.ndarray, size: int) -> np.ndarray:
