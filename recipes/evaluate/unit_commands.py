@@ -31,11 +31,11 @@ def units(context, dump, names, splits, clips, centres, download, out, results):
     speakers, languages = {clip.speaker for clip in judge}, {clip.language for clip in judge}
     write(context, "Units: what they carry", rows, records, [
         f"{len(judge):,} utterances of {len(speakers)} speakers and {len(languages)} languages ({', '.join(splits)}) are judged, "
-        f"k-means, tables and judges fitted on {len(fit_on):,} others of the same speakers. Phones by forced alignment, without "
+        f"k-means and probes fitted on {len(fit_on):,} others of the same speakers. Phones by forced alignment, without "
         "pauses. Purity and PNMI (HuBERT) rise with the number of codes, whatever they tell: random codes are chance. Held out: "
-        "the phone is the commonest of its code in the other utterances. Speaker and language: logistic regression on how often "
-        "each code occurs in an utterance, which tells its length too; a language is partly told by its speakers. "
-        "The aligner was trained with phones."])
+        "a linear probe on the codes, of one book its commonest phone. Speaker and language: logistic regression on how often "
+        "each code occurs in an utterance, which tells its length too; a language is partly told by its speakers. The aligner "
+        "was trained with phones."])
 
 
 COMMANDS = (units,)

@@ -2,8 +2,8 @@
 
 Phone purity is the share of units whose phone is the commonest of their code, PNMI the share of the phones' entropy that the
 codes tell: I(phone; code) / H(phone). Both rise with the number of codes alone, up to 1 where each occurs once, as pairs of codes
-nearly do; so the phone is also told by a table of other utterances, and random codes stand beside. Speaker and language are told
-by logistic regression on the square roots of how often each code occurs in an utterance.
+nearly do; so the phone is also told by a linear probe (``recipes/evaluate/probe.py``) of other utterances, and random codes stand
+beside. Speaker and language are told by logistic regression on the square roots of how often each code occurs in an utterance.
 
 Source: HuBERT (arXiv 2106.07447 §IV), phone purity and PNMI. Differs: units in pauses are left out, as their share
 depends on the corpus.
@@ -27,6 +27,7 @@ from recipes.evaluate.clips import by_speaker
 from recipes.evaluate.experiments import Result
 from recipes.evaluate.figures import mean_figure
 from recipes.evaluate.logistic import logistic
+from recipes.evaluate.probe import LinearProbe
 from recipes.progress import track
 from recipes.units import utterance_units, utterance_wav
 from tts.aligner import N_MARKS
@@ -150,27 +151,25 @@ def measure(systems: Sequence[System], fit_on: Sequence[Clip], judge: Sequence[C
 
 def _scores(system: System, part: tuple[int, ...], here: Units, there: Units, fit_on, judge) -> dict:
     size = system.n_entries
-    known, told = (joint(np.concatenate(units.codes)[:, part], size) for units in (here, there))
-    counts = np.unique(np.concatenate((known, told)), return_counts=True)[1]
+    known, told = (np.concatenate(units.codes)[:, part] for units in (here, there))
+    counts = np.unique(joint(np.concatenate((known, told)), size), return_counts=True)[1]
     share = counts / counts.sum()
     known, known_phones = spoken(known, here.phones)
     told, phones = spoken(told, there.phones)
-    purity, pnmi = phone_purity(told, phones)
-    table = commonest(known, known_phones)
-    guessed = np.array([table.get(code, PAUSE) for code in told.tolist()])
+    purity, pnmi = phone_purity(joint(told, size), phones)
     seen, judged = (np.stack([occurrence(codes[:, part], size) for codes in units.codes]) for units in (here, there))
     return {
         "units_per_second": system.unit_rate,
         "bits_per_second": system.unit_rate * len(part) * float(np.log2(size)),
         "entries": size ** len(part), "used": len(counts), "perplexity": float(np.exp(-(share * np.log(share)).sum())),
-        "purity": purity, "pnmi": pnmi, "held_out": float((guessed == phones).mean()),
+        "purity": purity, "pnmi": pnmi, "held_out": float((read_off(known, known_phones, told, size) == phones).mean()),
         "speaker_right": told_right(seen, [c.speaker for c in fit_on], judged, [c.speaker for c in judge]),
         "language_right": told_right(seen, [c.language for c in fit_on], judged, [c.language for c in judge]),
     }  # fmt: skip
 
 
 def spoken(codes: np.ndarray, phones: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both [N] without the pauses."""
+    """Codes [N, G] and phones [N] without the pauses."""
     return codes[phones != PAUSE], phones[phones != PAUSE]
 
 
@@ -194,11 +193,11 @@ def phone_purity(codes: np.ndarray, phones: np.ndarray) -> tuple[float, float]:
     return float(np.maximum.reduceat(counts, starts).sum() / len(codes)), shared / of_phones if of_phones else 0.0
 
 
-def commonest(codes: np.ndarray, phones: np.ndarray) -> dict[int, int]:
-    """The commonest phone of each code; of equals the lowest."""
-    both, counts = np.unique(np.stack((codes, phones)), axis=1, return_counts=True)
-    order = np.lexsort((-both[1], counts))  # the last of a code wins
-    return dict(zip(both[0, order].tolist(), both[1, order].tolist(), strict=True))
+def read_off(codes: np.ndarray, phones: np.ndarray, others: np.ndarray, size: int) -> np.ndarray:
+    """The phone [M] that a linear probe, fitted on codes [N, G] and phones [N], tells of the codes ``others`` [M, G]."""
+    ids = np.unique(phones)
+    probe = LinearProbe(codes.astype(int), (phones[:, None] == ids).astype(float), size)
+    return ids[probe(others.astype(int)).argmax(1)]
 
 
 def occurrence(codes: np.ndarray, size: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from recipes import units
 from recipes.__main__ import cli
 from recipes.batch import Corpus
 from recipes.evaluate import units as experiment
-from recipes.evaluate.units import PAUSE, Clip, System, commonest, measure, occurrence, phone_purity, random_codes, told_right
+from recipes.evaluate.units import PAUSE, Clip, System, measure, occurrence, phone_purity, random_codes, read_off, told_right
 from recipes.store import Store, StoreWriter
 from tts.base.errors import DataError, NoInputError, UsageError
 from vocoder.audio.mel import log_mel
@@ -138,8 +138,12 @@ def test_purity_and_mutual_information_are_those_of_the_table_of_counts():
     assert phone_purity(np.array([1, 2]), np.array([3, 3])) == (1.0, 0.0)  # one phone: there is nothing to tell
 
 
-def test_the_commonest_phone_of_a_code():
-    assert commonest(np.array([5, 5, 5, 8, 8]), np.array([1, 2, 2, 4, 3])) == {5: 2, 8: 3}
+def test_a_phone_is_read_off_the_codes_of_other_units():
+    codes, phones = np.array([[5], [5], [5], [8], [8]]), np.array([21, 22, 22, 24, 24])
+    assert read_off(codes, phones, np.array([[8], [5], [8]]), 9).tolist() == [24, 22, 24]
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, (5, 300), (800, 2))  # the second book tells nothing, and most pairs were never seen: no harm
+    assert (read_off(codes[:400], 20 + codes[:400, 0], codes[400:], 300) == 20 + codes[400:, 0]).all()
 
 
 @pytest.mark.parametrize(("rate", "frames", "wanted"), [
