@@ -83,15 +83,16 @@ def train_codec(dump, exp, minutes, device, config, overrides, pack, max_steps, 
 
 @click.command("train-acoustic", epilog="Example:  python -m recipes train-acoustic --model flow --exp exp/flow --minutes 600")
 @training_options
-@click.option("--model", type=click.Choice(["fs2", "flow", "megatts"]), default="fs2", show_default=True, help="Kind of model.")
+@click.option("--model", type=click.Choice(["fs2", "flow", "infill", "megatts"]), default="fs2", show_default=True,
+              help="Kind of model.")  # fmt: skip
 @click.option("--warm-start", metavar="DIR", help="Model folder whose fitting tensors are taken over.")
 def train_acoustic(dump, exp, minutes, device, config, overrides, pack, max_steps, model, warm_start):
-    """An acoustic model on aligned features. YAML sections: text (its size and adaptor), task, train."""
+    """An acoustic model on aligned features. YAML sections: text (its size and adaptor), model, task, train."""
     from recipes.train import acoustic
 
-    given = _prepare(config, overrides, ("text", "task", "train"), pack, dump)
+    given = _prepare(config, overrides, ("text", "model", "task", "train"), pack, dump)
     step = acoustic.main(dump, exp, minutes, model, device, _dataclass(acoustic.AcousticTask, given["task"]), _train(given),
-                         given["text"], warm_start, max_steps)  # fmt: skip
+                         given["text"], warm_start, max_steps, given["model"])  # fmt: skip
     click.echo(f"train-acoustic: step {step:,} in {exp}")
 
 
