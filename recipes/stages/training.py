@@ -124,6 +124,24 @@ def train_prosody(dump, exp, minutes, device, config, overrides, pack, max_steps
     click.echo(f"train-prosody: step {step:,} in {exp}")
 
 
+@click.command("train-bespoke",
+               epilog="Example:  python -m recipes train-bespoke --model exp/models/infill --steps 4 --exp exp/bespoke --minutes 10")
+@training_options
+@click.option("--model", required=True, metavar="NAME|DIR", help="The flow or infill that it is for; the solver is put there.")
+@click.option("--steps", required=True, type=click.IntRange(1, 32), metavar="N", help="Steps of the solver.")
+@click.option("--order", type=click.IntRange(1, 2), default=2, show_default=True,
+              help="Evaluations a step: 1 after Euler, 2 after the midpoint method.")  # fmt: skip
+def train_bespoke(dump, exp, minutes, device, config, overrides, pack, max_steps, model, steps, order):
+    """A bespoke solver of few steps for a trained model. YAML sections: task, train."""
+    from recipes.train import bespoke
+    from tts.registry import model_folder
+
+    given = _prepare(config, overrides, ("task", "train"), pack, dump)
+    place = bespoke.main(dump, exp, minutes, model_folder(model), steps, order, device,
+                         _dataclass(bespoke.BespokeTask, given["task"]), _train(given), max_steps)  # fmt: skip
+    click.echo(f"train-bespoke: {place}")
+
+
 @click.command("train-content", epilog="Example:  python -m recipes train-content --acoustic exp/models/fs2 --exp exp/content")
 @training_options
 @click.option("--acoustic", metavar="DIR", help="Acoustic model whose conditions it makes; the house model if left out.")

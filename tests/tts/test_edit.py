@@ -182,7 +182,7 @@ def test_a_prosody_model_takes_the_place_of_the_walk():
         codes = [np.where(sought, 900 + i, known.codes) for i in range(n)]
         return [Candidate(replace(known, codes=codes[i], pitch=pitches[i]), -abs(i - 2)) for i in range(n)]
 
-    def infer(phones, plan, noise):
+    def infer(phones, plan, noise, mel, kept):
         spoken.append(plan)
         total = int(plan.durations.sum())
         return np.full((total, 100), -6, np.float32), np.full(total, 90, np.float32)

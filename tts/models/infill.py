@@ -59,8 +59,8 @@ class InfillConfig:
     variance: VarianceConfig
     freeze_variance: bool = True  # it was trained before (warm start); False trains both at once
     dim: int = 192
-    hidden: int = 512
-    n_blocks: int = 6
+    hidden: int = 576
+    n_blocks: int = 5  # sizes are those of the decoder of ``fs2``, whose blocks a new model begins with
     pitch_dim: int = 96
     time_dim: int = 64  # sinusoidal features of t
     sigma_min: float = 1e-4
@@ -168,7 +168,7 @@ class Infill(nn.Module):
             for place, attention in enumerate(self.attention, start=1):
                 if i == place * len(self.blocks) // 3:
                     y = attention(y, mask)
-            if i == 1:
+            if i == 2:
                 y = self.attend(y, tokens)
             y = block(y, real, cond)
         t = t[:, None, None]
