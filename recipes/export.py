@@ -76,6 +76,8 @@ def export(exp, dump, out, *, dtype: str = "float16", voices_from_minutes: float
         config["inventory"] = inventory.digest(facts["model"]["n_symbols"])
     written = save_model(out, exported(tensors["ema"]), config, card(facts, step, heard), dtype)
     if facts["kind"] == "acoustic":
+        for solver in Path(out).glob("bespoke-*.json"):  # made for the weights that were here before
+            solver.unlink()
         write_voices(out, dump, voices_from_minutes)
     return written
 

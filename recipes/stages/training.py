@@ -125,9 +125,9 @@ def train_prosody(dump, exp, minutes, device, config, overrides, pack, max_steps
 
 
 @click.command("train-bespoke",
-               epilog="Example:  python -m recipes train-bespoke --model exp/models/infill --steps 4 --exp exp/bespoke --minutes 10")
+               epilog="Example:  python -m recipes train-bespoke --model exp/models/infill --steps 4 --exp exp/rk2 --minutes 10")
 @training_options
-@click.option("--model", required=True, metavar="NAME|DIR", help="The flow or infill that it is for; the solver is put there.")
+@click.option("--model", required=True, metavar="NAME|DIR", help="The flow or infill; the solver is put there.")
 @click.option("--steps", required=True, type=click.IntRange(1, 32), metavar="N", help="Steps of the solver.")
 @click.option("--order", type=click.IntRange(1, 2), default=2, show_default=True,
               help="Evaluations a step: 1 after Euler, 2 after the midpoint method.")  # fmt: skip

@@ -18,7 +18,9 @@ from recipes.batch import Corpus
 from recipes.progress import track
 from recipes.train.acoustic import AcousticTask, Speakers, collate, dropped
 from recipes.train.loop import Player, Task, TrainConfig, device_of, move, train
-from tts.base.errors import DataError, ModelError
+from tts.base import strict_json
+from tts.base.errors import DataError, ModelError, UsageError
+from tts.base.files import atomic_write
 from tts.models import load_acoustic
 from tts.models.solver import Bespoke, Table, integrate, path, rms, save
 from vocoder.nn.masks import length_mask
@@ -92,6 +94,7 @@ def main(
 
     Raises:
         ModelError: the model is no ``flow`` or ``infill``.
+        UsageError: the training folder holds another solver.
     """
     acoustic, facts = load_acoustic(model)
     if not hasattr(acoustic, "solvers"):
@@ -103,7 +106,18 @@ def main(
         cooldown_steps=STEPS - STEPS // 2, report_steps=20, validate_steps=100, precision="32-true",
     )  # fmt: skip
     solver = Bespoke(order, steps, guidance)
+    belong(exp, {"model_id": facts["model_id"], "order": order, "steps": steps, "guidance": guidance})
     job = BespokeTraining(dump, acoustic, solver, task, config.seed)
     averaged, _ = train(job, config, exp, minutes=minutes, device=device, max_steps=max_steps or STEPS)
     solver.load_state_dict(averaged)
     return save(model, solver.cpu().table(), facts["model_id"])
+
+
+def belong(exp, facts: dict) -> None:
+    """Leave in a training folder what is trained there; refuse one of something else."""
+    place = Path(exp) / "solver.json"
+    if place.exists() and strict_json.load(place) != facts:
+        raise UsageError("another solver, or one of another model, is trained there.", where=exp, code="solver.folder",
+                         fix="Give a new folder with --exp.")  # fmt: skip
+    Path(exp).mkdir(parents=True, exist_ok=True)
+    atomic_write(place, strict_json.dumps(facts) + "\n", force=True)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tts.base.errors import ModelError, UnavailableError, UsageError
-from tts.models.solver import Bespoke, Table, choose, growth, integrate, load, nearby, path, save, step
+from tts.models.solver import Bespoke, Table, choose, growth, integrate, load, nearby, path, save
 
 
 def toy(x, t):

@@ -79,13 +79,13 @@ def path(field: Field, x: Tensor, steps: int) -> Tensor:
     return torch.stack(states)
 
 
-def choose(tables: dict[tuple[int, int], Table], default: str, steps: int, solver: str | None = None) -> Table:
+def choose(tables: dict[tuple[int, int], Table], default: str, steps: int, solver: str | Table | None = None) -> Table:
     """The table of a request.
 
     Args:
         tables: Bespoke solvers that a model has, by (order, steps).
         default: "euler" or "midpoint": what the model takes where no bespoke solver of this order has so many steps.
-        solver: "euler", "midpoint" or "bespoke" of any order, the higher one first; None chooses.
+        solver: "euler", "midpoint" or "bespoke" of any order, the higher one first; a table; None chooses.
 
     Raises:
         UsageError: the name is unknown.
@@ -93,6 +93,8 @@ def choose(tables: dict[tuple[int, int], Table], default: str, steps: int, solve
     """
     if solver is None:
         return tables.get((ORDERS[default], steps)) or Table.plain(ORDERS[default], steps)
+    if isinstance(solver, Table):
+        return solver
     if solver in ORDERS:
         return Table.plain(ORDERS[solver], steps)
     if solver != "bespoke":
@@ -167,7 +169,7 @@ def growth(table: Table) -> Tensor:
 
 def save(folder, table: Table, model_id: str) -> Path:
     """Put a trained solver beside the model that it belongs to: ``bespoke-ORDER-STEPS.json``."""
-    numbers = {name: [round(float(v), 7) for v in getattr(table, name)] for name in ("t", "s", "dt", "ds")}
+    numbers = {name: [round(v, 7) for v in getattr(table, name).tolist()] for name in ("t", "s", "dt", "ds")}
     document = {"model_id": model_id, "order": table.order, "guidance": table.guidance, **numbers}
     place = Path(folder) / f"bespoke-{table.order}-{table.steps}.json"
     atomic_write(place, strict_json.dumps(document) + "\n", force=True)
