@@ -21,7 +21,7 @@ from vocoder.audio.frames import HOP_LENGTH
 TEXT = "Good morning, dear friends. This is the second sentence!\n\nAnd a new paragraph."
 
 
-@pytest.fixture(scope="module", params=["fs2", "flow"])
+@pytest.fixture(scope="module", params=["fs2", "flow", "infill"])
 def synthesizer(request, model_folder):
     return Synthesizer(model_folder / request.param)
 

@@ -13,7 +13,7 @@ three utterances of ten, guidance. Text-free training on scattered spans: Audiob
 to the output: preconditioning of Karras et al. (arXiv 2206.00364) §5, worked out for this path.
 Differs: a style vector and reference tokens beside the context, because hours of speech, not thousands of them, do not teach
 cloning from context alone; the noisy mel is hidden where the true one is known, so that training and synthesis see the same
-there; a share of contexts has no text, so that a prompt needs no transcript; ConvNeXt blocks between two layers of attention.
+there; a share of contexts has no text, so that a prompt needs no transcript; ConvNeXt blocks, attention before every second.
 Durations, pitch and energy of phones are those of the text side of ``fs2``; F0 is heard in the finished mel.
 """
 
@@ -130,7 +130,7 @@ class Infill(nn.Module):
             nn.Linear(config.time_dim, reference.style_dim), nn.GELU(), nn.Linear(reference.style_dim, reference.style_dim)
         )
         self.attend = CrossAttention(config.dim, reference.dim)
-        self.attention = nn.ModuleList(SelfAttention(config.dim, 4, config.dropout) for _ in range(2))
+        self.attention = nn.ModuleList(SelfAttention(config.dim, 4, config.dropout) for _ in range(config.n_blocks // 2))
         self.blocks = nn.ModuleList(
             ConvNeXtBlock(config.dim, config.hidden, 0.3, cond_dim=reference.style_dim, dropout=config.dropout)
             for _ in range(config.n_blocks)
@@ -165,9 +165,8 @@ class Infill(nn.Module):
         cond = cond + self.time(time_features(t, self.config.time_dim))
         y = self.embed(torch.cat([x * hidden, known, hidden, conditions], dim=-1))
         for i, block in enumerate(self.blocks):
-            for place, attention in enumerate(self.attention, start=1):
-                if i == place * len(self.blocks) // 3:
-                    y = attention(y, mask)
+            if i % 2:
+                y = self.attention[i // 2](y, mask)
             if i == 2:
                 y = self.attend(y, tokens)
             y = block(y, real, cond)
