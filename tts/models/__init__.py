@@ -20,11 +20,15 @@ def load_acoustic(folder):
     if config.get("inventory") != inventory.digest(model.variance.config.text.n_symbols):
         raise ModelError("the model was trained with another phone inventory.", where=folder, code="model.inventory")
     load_into(model, tensors, str(folder))
+    if hasattr(model, "solvers"):
+        from tts.models import solver
+
+        model.solvers = solver.load(folder, config["model_id"])
     return model.eval(), config
 
 
 def model_classes(architecture: str):
-    """Model and config class of "fs2", "flow" or "megatts"."""
+    """Model and config class of "fs2", "flow", "infill" or "megatts"."""
     from tts.base.errors import ModelError
 
     if architecture == "fs2":
@@ -35,8 +39,13 @@ def model_classes(architecture: str):
         from tts.models.flow import Flow, FlowConfig
 
         return Flow, FlowConfig
+    if architecture == "infill":
+        from tts.models.infill import Infill, InfillConfig
+
+        return Infill, InfillConfig
     if architecture == "megatts":
         from tts.models.megatts import Megatts, MegattsConfig
 
         return Megatts, MegattsConfig
-    raise ModelError(f"architecture {architecture!r} is unknown.", fix="Known: fs2, flow, megatts. A newer parlance may know it.")
+    raise ModelError(f"architecture {architecture!r} is unknown.",
+                     fix="Known: fs2, flow, infill, megatts. A newer parlance may know it.")  # fmt: skip
