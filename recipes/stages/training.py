@@ -137,6 +137,20 @@ def train_content(dump, exp, minutes, device, config, overrides, pack, max_steps
     click.echo(f"train-content: step {step:,} in {exp}")
 
 
+@click.command("train-patches", epilog="Example:  python -m recipes train-patches --exp exp/patch-books --minutes 15")
+@training_options
+@click.option("--warm-start", metavar="DIR", help="Model folder with trained books; task.part=masked needs one.")
+def train_patches(dump, exp, minutes, device, config, overrides, pack, max_steps, warm_start):
+    """Books of mel tiles, then (task.part=masked) the model that finds missing tiles. YAML sections: model, task, train."""
+    from recipes.train import patches
+    from tts.models.patches import PatchConfig
+
+    given = _prepare(config, overrides, ("model", "task", "train"), pack, dump)
+    model, task = _dataclass(PatchConfig, given["model"]), _dataclass(patches.PatchTask, given["task"])
+    step = patches.main(dump, exp, minutes, device, model, task, _train(given), max_steps, warm_start)
+    click.echo(f"train-patches: step {step:,} in {exp}")
+
+
 @click.command(epilog="Example:  python -m recipes align --dump dump --aligner exp/models/aligner")
 @click.option("--dump", default="dump", show_default=True, metavar="DIR", help="Feature store.")
 @click.option("--aligner", metavar="DIR", help="Aligner; the house aligner if left out.")
