@@ -74,6 +74,10 @@ def export(exp, dump, out, *, dtype: str = "float16", voices_from_minutes: float
         config["inventory"] = inventory.digest(facts["model"].get("prior", facts["model"])["variance"]["text"]["n_symbols"])
     if facts["kind"] == "aligner":
         config["inventory"] = inventory.digest(facts["model"]["n_symbols"])
+    if facts["kind"] == "units":
+        from recipes.train.units import with_books
+
+        tensors["ema"] = with_books(facts["model"], tensors["ema"], dump)
     written = save_model(out, exported(tensors["ema"]), config, card(facts, step, heard), dtype)
     if facts["kind"] == "acoustic":
         write_voices(out, dump, voices_from_minutes)

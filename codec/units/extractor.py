@@ -8,6 +8,7 @@ An extractor is frozen: it runs without gradient and in float32, and keeps its m
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from importlib import import_module
 
@@ -20,12 +21,27 @@ from vocoder.audio.frames import FRAME_RATE, HOP_LENGTH, SAMPLE_RATE
 
 
 class UnitExtractor:
-    """Kinds set the four facts and define ``run``."""
+    """Kinds set the four facts and define ``run``; those with a quantiser set ``codebooks`` and define ``quantise``.
+
+    A kind that hears the mel may define ``units_of_mel(mel [B, T, 100], mask [B, T]) -> int64 [B, U, G]`` as well: units of a
+    feature store then need no audio.
+    """
 
     name: str  # as ``unit_extractor`` takes it
-    dim: int  # D, width of a feature
+    dim: int  # width of a feature
     sample_rate: int  # Hz, of the samples that ``run`` hears
     frame_rate: float  # of what ``run`` returns, frames a second
+    codebooks: Tensor | None = None  # [G, K, D] float32: the vectors that the K codes of each of G groups stand for
+
+    @property
+    def unit_rate(self) -> float:
+        """Units a second: one a feature of ``run``, each of G codes."""
+        return self.frame_rate
+
+    @property
+    def units_id(self) -> str:
+        """Which codebooks the codes are of: 16 hexadecimal digits, a hash of their float32 values."""
+        return hashlib.sha256(self._books().cpu().float().numpy().tobytes()).hexdigest()[:16]
 
     @torch.no_grad()
     def features(self, wav: Tensor) -> Tensor:
@@ -34,15 +50,40 @@ class UnitExtractor:
         Raises:
             DataError: wav is of another shape.
         """
+        return at_frames(self._run(wav), self.frame_rate, wav.shape[1] // HOP_LENGTH)
+
+    @torch.no_grad()
+    def units(self, wav: Tensor) -> Tensor:
+        """[B, S] float32 at 24 kHz, S a multiple of 320, -> [B, U, G] int64 in 0..K-1, ``unit_rate`` of them a second.
+
+        Unlike ``features`` they stay on the extractor's own clock: codes cannot be interpolated.
+
+        Raises:
+            UsageError: This kind has no quantiser.
+            DataError: wav is of another shape.
+        """
+        self._books()
+        return self.quantise(self._run(wav))
+
+    def _run(self, wav: Tensor) -> Tensor:
         if wav.dim() != 2 or wav.shape[1] == 0 or wav.shape[1] % HOP_LENGTH:
             raise DataError(f"wav has shape {tuple(wav.shape)}.", code="units.shape",
                             fix=f"Give [B, S] with S a multiple of {HOP_LENGTH}.")  # fmt: skip
         with torch.autocast(wav.device.type, enabled=False):
-            found = self.run(resampled(wav.float(), self.sample_rate))
-            return at_frames(found.float(), self.frame_rate, wav.shape[1] // HOP_LENGTH)
+            return self.run(resampled(wav.float(), self.sample_rate)).float()
+
+    def _books(self) -> Tensor:
+        if self.codebooks is None:
+            raise UsageError("this extractor has features but no quantiser, so it makes no units.", where=self.name,
+                             code="units.no_quantiser", fix="Use one that has codebooks.")  # fmt: skip
+        return self.codebooks
 
     def run(self, wav: Tensor) -> Tensor:
         """[B, S] at ``sample_rate`` -> [B, N, dim]; feature i is centred on (i + 1/2) / ``frame_rate`` seconds."""
+        raise NotImplementedError
+
+    def quantise(self, features: Tensor) -> Tensor:
+        """[B, U, dim] of ``run`` -> codes [B, U, G] int64."""
         raise NotImplementedError
 
 
@@ -120,7 +161,13 @@ class TransformersUnits(UnitExtractor):
         return torch.stack(hidden).mean(0)
 
 
-_KINDS: dict[str, Callable[..., UnitExtractor]] = {"transformers": TransformersUnits}
+def house_units(place: str, download: bool) -> UnitExtractor:
+    from codec.units.encoder import HouseUnits
+
+    return HouseUnits(place)
+
+
+_KINDS: dict[str, Callable[..., UnitExtractor]] = {"house": house_units, "transformers": TransformersUnits}
 
 
 def register(kind: str, make: Callable[..., UnitExtractor]) -> None:

@@ -50,6 +50,21 @@ def train_speaker(dump, exp, minutes, device, config, overrides, pack, max_steps
     click.echo(f"train-speaker: step {step:,} in {exp}")
 
 
+@click.command("train-units", epilog="Example:  python -m recipes train-units --exp exp/units --minutes 60")
+@training_options
+@click.option("--teacher", metavar="DIR", help="An earlier unit encoder; clusters are of its features.")
+@click.option("--warm-start", metavar="DIR", help="Unit encoder to begin from.")
+def train_units(dump, exp, minutes, device, config, overrides, pack, max_steps, teacher, warm_start):
+    """The self-supervised encoder of units, from recordings alone. YAML sections: model, task, train."""
+    from codec.units.encoder import UnitEncoderConfig
+    from recipes.train import units
+
+    given = _prepare(config, overrides, ("model", "task", "train"), pack, dump)
+    model, task = _dataclass(UnitEncoderConfig, given["model"]), _dataclass(units.UnitTask, given["task"])
+    step = units.main(dump, exp, minutes, device, model, task, _train(given), max_steps, teacher, warm_start)
+    click.echo(f"train-units: step {step:,} in {exp}")
+
+
 @click.command("train-vocoder", epilog="Example:  python -m recipes train-vocoder --exp exp/vocoder --minutes 600")
 @training_options
 @click.option("--mels", metavar="DIR", help="Fine-tune on predicted mels: a store made by synthesis on natural timing.")
@@ -89,9 +104,9 @@ def train_acoustic(dump, exp, minutes, device, config, overrides, pack, max_step
     """An acoustic model on aligned features. YAML sections: text (its size and adaptor), task, train."""
     from recipes.train import acoustic
 
-    given = _prepare(config, overrides, ("text", "task", "train"), pack, dump)
+    given = _prepare(config, overrides, ("text", "prosody", "task", "train"), pack, dump)
     step = acoustic.main(dump, exp, minutes, model, device, _dataclass(acoustic.AcousticTask, given["task"]), _train(given),
-                         given["text"], warm_start, max_steps)  # fmt: skip
+                         given["text"], warm_start, max_steps, given["prosody"])  # fmt: skip
     click.echo(f"train-acoustic: step {step:,} in {exp}")
 
 

@@ -118,6 +118,36 @@ def test_an_own_extractor_is_found_by_its_name(monkeypatch):
     assert unit_extractor("level:x").features(wav(4)).shape == (2, 4, 1)
 
 
+def test_units_keep_their_own_clock_and_say_which_books_they_are_of():
+    class Sign(UnitExtractor):
+        """One feature each 640 samples, its mean; two groups of two codes: below zero or not, below a half or not."""
+
+        name, dim, sample_rate, frame_rate = "sign", 1, 24_000, 37.5
+        codebooks = torch.tensor([[[-1.0], [1.0]], [[0.0], [0.5]]])
+
+        def run(self, wav):
+            return torch.nn.functional.pad(wav, (0, wav.shape[1] % 640)).unfold(1, 640, 640).mean(2, keepdim=True)
+
+        def quantise(self, features):
+            return torch.cat((features >= 0, features >= 0.5), 2).long()
+
+    found = Sign()
+    levels = torch.tensor([-1.0, 1.0, 0.25]).repeat_interleave(640)[None, :-320]
+    assert found.units(levels).tolist() == [[[0, 0], [1, 1], [1, 0]]] and found.unit_rate == 37.5
+    assert found.features(levels).shape == (1, 5, 1)
+    before = found.units_id
+    found.codebooks = found.codebooks + 1e-3
+    assert len(before) == 16 and found.units_id != before
+    with pytest.raises(DataError, match=r"\[B, S\] with S a multiple of 320"):
+        found.units(torch.zeros(1, 100))
+
+
+def test_an_extractor_without_a_quantiser_makes_no_units():
+    with pytest.raises(UsageError, match="aligner: this extractor has features but no quantiser") as caught:
+        unit_extractor("aligner").units(wav(3))
+    assert caught.value.code == "units.no_quantiser"
+
+
 def test_a_codec_that_hears_a_teacher_brings_it_when_it_encodes():
     from codec import Codec
     from codec.model import CodecConfig, CodecModel

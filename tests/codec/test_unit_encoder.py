@@ -1,0 +1,121 @@
+"""The unit encoder: what its codes do not depend on, what its books keep, how it learns."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from codec.units.encoder import UnitEncoder, UnitEncoderConfig
+from codec.units.extractor import unit_extractor
+from recipes.export import export
+from recipes.store import StoreWriter
+from recipes.train import units
+from recipes.train.loop import TrainConfig
+from tts.base.errors import DataError, ModelError
+from vocoder.nn.masks import length_mask
+
+TINY = UnitEncoderConfig(dim=32, hidden=64, n_blocks=3, attention_after=(2,), layers=(2, 3), codebook_size=8, dropout=0.0)
+SOUNDS = 5
+
+
+def speech(rng, n_sounds=14) -> np.ndarray:
+    """A mel [T, 100] of sounds, each a spectrum of its own for 6 to 12 frames; they come in a fixed cycle."""
+    spectra = np.random.default_rng(0).normal(0, 2, (SOUNDS, 100))
+    kinds = np.repeat((np.arange(n_sounds) + rng.integers(SOUNDS)) % SOUNDS, rng.integers(6, 12, n_sounds))
+    return (spectra[kinds] - 5 + rng.normal(0, 0.3, (len(kinds), 100))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def dump(tmp_path_factory):
+    root, rng = tmp_path_factory.mktemp("units"), np.random.default_rng(1)
+    for split, count in (("train", 24), ("dev", 4)):
+        (root / split).mkdir()
+        with StoreWriter(root / split, "mel", "float16", 100) as mels, StoreWriter(root / split, "f0", "float32") as f0:
+            rows = []
+            for i in range(count):
+                mel = speech(rng)
+                mels.add(f"u{i}", mel)
+                f0.add(f"u{i}", np.zeros(len(mel)))
+                rows.append(json.dumps({"key": f"u{i}", "speaker": f"s{i % 2}", "language": "en-us"}))
+        (root / split / "utterances.jsonl").write_text("\n".join(rows) + "\n")
+    return root
+
+
+@pytest.fixture(scope="module")
+def house(dump, tmp_path_factory):
+    """Trained for a moment on those sounds, and exported: its extractor."""
+    root = tmp_path_factory.mktemp("exp")
+    task = units.UnitTask(budget=600, clusters=8, stretch=3, warp=0.3, disturb=0.3)
+    config = TrainConfig(learning_rate=3e-3, warmup_steps=5, ema_decay=0.9, validate_steps=50)
+    before = units.UnitTraining(dump, TINY, task)
+    with torch.no_grad():
+        untrained = before.validate(before.model.eval(), 0)["hidden"]
+    units.main(dump, root / "exp", 5, model=TINY, task=task, config=config, max_steps=120)
+    rows = [json.loads(line) for line in open(root / "exp" / "metrics.jsonl")]
+    assert [row for row in rows if "dev/hidden" in row][-1]["dev/hidden"] < 0.6 * untrained
+    export(root / "exp", dump, root / "model")
+    return unit_extractor(f"house:{root / 'model'}")
+
+
+def whole(mel):
+    return torch.ones(mel.shape[:2], dtype=torch.bool)
+
+
+def test_codes_tell_sounds_apart_and_not_who_made_them(house):
+    """The commonest code of each sound is another one; half the units of a sound carry it, also from a new utterance."""
+    mel = torch.from_numpy(np.repeat(np.random.default_rng(0).normal(0, 2, (SOUNDS, 100)), 20, 0).astype(np.float32) - 5)[None]
+    codes = house.units_of_mel(mel, whole(mel))[0].view(SOUNDS, 10, 2)
+    joint = codes[..., 0] * TINY.codebook_size + codes[..., 1]
+    common, share = joint.mode(1).values, (joint == joint.mode(1).values[:, None]).float().mean(1)
+    assert len(set(common.tolist())) >= SOUNDS - 1 and share.mean() >= 0.5
+    louder = mel + torch.linspace(-1, 2, 100)
+    assert torch.equal(house.units_of_mel(louder, whole(mel)), house.units_of_mel(mel, whole(mel)))
+
+
+def test_padding_changes_nothing_and_an_odd_frame_is_a_unit(house):
+    mels = [torch.from_numpy(speech(np.random.default_rng(i), n)) for i, n in ((3, 5), (4, 9))]
+    mels[0] = mels[0][: len(mels[0]) // 2 * 2 - 1]
+    batch = torch.nn.utils.rnn.pad_sequence(mels, batch_first=True, padding_value=-11.0)
+    lengths = torch.tensor([len(mel) for mel in mels])
+    together = house.units_of_mel(batch, length_mask(lengths, batch.shape[1]))
+    for mel, codes in zip(mels, together, strict=True):
+        alone = house.units_of_mel(mel[None], whole(mel[None]))[0]
+        assert len(alone) == -(-len(mel) // 2)
+        assert torch.equal(codes[: len(alone)], alone)
+
+
+def test_samples_and_their_mel_give_the_same_units(house):
+    from vocoder.audio.mel import log_mel
+
+    wav = 0.1 * torch.randn(1, 320 * 31, generator=torch.Generator().manual_seed(0))
+    mel = log_mel(wav)
+    assert torch.equal(house.units(wav), house.units_of_mel(mel, whole(mel))) and house.units(wav).shape == (1, 16, 2)
+    assert (house.unit_rate, house.codebooks.shape, house.dim) == (37.5, (2, 8, 32), 64)
+
+
+def test_books_keep_most_of_what_varies_and_share_it():
+    torch.manual_seed(0)
+    model = UnitEncoder(TINY)
+    centres = torch.randn(6, TINY.feature_dim) * 3
+    features = centres[torch.randint(6, (4000,))] + 0.1 * torch.randn(4000, TINY.feature_dim)
+    model.fit_books(features, torch.Generator().manual_seed(0))
+    turned = model.turned(features).flatten(-2)
+    codes = model.quantise(features)
+    assert (turned - model.vectors(codes)).square().mean() < 0.2 * turned.var()
+    assert model.turned(features).square().sum((0, 2)).min() > 0.2 * turned.square().sum()
+    assert torch.allclose(model.turn.T @ model.turn, torch.eye(TINY.feature_dim), atol=1e-4)
+    with pytest.raises(DataError, match="0 to 7"):
+        model.vectors(torch.tensor([[0, 8]]))
+
+
+def test_a_teacher_gives_the_clusters(dump, house):
+    job = units.UnitTraining(dump, TINY, units.UnitTask(budget=600, clusters=8), house)
+    assert job.centres.shape == (8, TINY.feature_dim)
+    _, targets = job.seen(job.batch(0))
+    assert len(targets.unique()) >= 3
+
+
+def test_another_kind_of_model_is_refused_by_name(dump):
+    with pytest.raises(ModelError, match="aligner"):
+        unit_extractor("house:tts/assets/aligner")
