@@ -378,6 +378,31 @@ def references(context, speech, split, per_corpus, corpora, out, results):
         f"Frames of {len(clips)} clips. Noise below the active speech; 60 dB stands for none."], "references-activity")
 
 
+@evaluate.command()
+@table_options("test")
+@click.option("--model", metavar="DIR", help="Patches model; the house model if left out.")
+@click.option("--passes", multiple=True, type=click.IntRange(1, 128), default=[1, 4, 8, 16], show_default=True, metavar="N",
+              help="Of the masked model; may be repeated.")  # fmt: skip
+@click.option("--rate", type=click.IntRange(4000, 20_000), default=8000, show_default=True, metavar="HZ",
+              help="Sample rate that the recordings are brought to.")  # fmt: skip
+@click.pass_context
+def enhance(context, speech, split, per_corpus, corpora, model, passes, rate, out, results):
+    """Bandwidth extension: distance above the cut-off beside interpolation."""
+    from recipes.evaluate import enhance as experiment
+    from recipes.evaluate.clips import read_clips, select
+    from tts.enhance import Enhancer
+    from tts.models.patches import WHOLE_BAND
+
+    whole = {name: [clip for clip in clips if (clip.bandwidth_hz or 0) >= WHOLE_BAND]
+             for name, clips in read_clips(speech, split).items()}  # fmt: skip
+    rows, records = experiment.extension(select(whole, per_corpus, corpora or None), Enhancer.load(model), passes, rate)
+    write(context, f"Bandwidth extension from {rate / 2000:g} kHz", rows, records, [
+        f"Held-out recordings of the whole band, brought to {rate} Hz and back. Mean difference of log-mels above "
+        f"{rate / 2000:g} kHz, pauses left out; of a frame: of its mean over these bands. Passes: the mel that the masked model "
+        "finds; samples: that of what tts enhance writes, by the vocoder and with the crossover; true codes: what the tiles "
+        "themselves lose. Straight line: through the last 20 bands of a frame."])
+
+
 def _codec(folder):
     from codec import Codec
 

@@ -24,14 +24,12 @@ from recipes.export import record_model
 from recipes.train.loop import Player, Task, TrainConfig, device_of, move, start_from, train
 from tts.base.errors import DataError, UsageError
 from tts.models.masked import OPEN
-from tts.models.patches import PatchConfig, Patches
+from tts.models.patches import WHOLE_BAND, PatchConfig, Patches
 from vocoder.audio.frames import MEL
-from vocoder.audio.mel import band_edges
 from vocoder.nn.checkpoint import load_config
 from vocoder.nn.masks import length_mask
 
 PARTS = ("books", "masked")
-WHOLE_BAND = 11_000  # Hz that a recording holds at least, for books of all rows
 FLOOR = float(np.log(MEL.floor))
 DEV = 48  # dev utterances that are judged
 
@@ -59,7 +57,7 @@ class PatchTraining(Task):
         self.corpora = {split: Corpus(Path(dump) / split) for split in ("train", "dev")}
         self.keys = {split: self.usable(corpus) for split, corpus in self.corpora.items()}
         if not self.keys["train"]:
-            raise DataError(f"no recording holds {WHOLE_BAND} Hz.", where=Path(dump) / "train", code="patches.bandwidth",
+            raise DataError(f"no recording holds {WHOLE_BAND:g} Hz.", where=Path(dump) / "train", code="patches.bandwidth",
                             fix="Books need recordings of the whole band.")  # fmt: skip
         counts = np.array([self.corpora["train"].frames(key) for key in self.keys["train"]], float)
         self.shares = counts / counts.sum()
@@ -134,7 +132,7 @@ class PatchTraining(Task):
         mask = length_mask(-(-batch["lengths"] // config.frames), grid.shape[2])
         row = torch.arange(config.n_rows, device=grid.device)[None, :, None]
         column = torch.arange(grid.shape[2], device=grid.device)[None, None]
-        held = rows_below(batch["bandwidth"], config.bands)[:, None, None]
+        held = config.rows_below(batch["bandwidth"])[:, None, None]
         span = batch["span"][:, :, None, None]
         asked = (row >= batch["lowest"][:, None, None]) & (column >= span[:, 0]) & (column < span[:, 1])
         return {"grid": torch.where(row < held, grid, OPEN), "mask": mask, "fixed": ~asked}
@@ -153,12 +151,6 @@ class PatchTraining(Task):
             for name, value in figures.items():
                 totals.setdefault(name, []).append(float(value))
         return {name: float(np.mean(values)) for name, values in totals.items()}
-
-
-def rows_below(bandwidth: Tensor, bands: int) -> Tensor:
-    """[B] Hz -> [B] int64: rows of ``bands`` bands that a recording of this bandwidth holds whole."""
-    ends = torch.from_numpy(band_edges()[bands + 1 :: bands]).to(bandwidth.device)  # Hz of each row
-    return (ends.clamp(max=WHOLE_BAND)[None] <= bandwidth[:, None]).sum(1)  # the last bands are mostly empty anyway
 
 
 def main(

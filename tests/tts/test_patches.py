@@ -8,7 +8,7 @@ import torch
 
 from recipes.store import StoreWriter
 from recipes.train.loop import TrainConfig
-from recipes.train.patches import PatchTask, PatchTraining, main, rows_below
+from recipes.train.patches import PatchTask, PatchTraining, main
 from tts.base.errors import UsageError
 from tts.models.masked import OPEN, MaskedConfig
 from tts.models.patches import PatchConfig, Patches
@@ -62,7 +62,7 @@ def test_the_untrained_coder_is_principal_components():
 
 
 def test_rows_that_a_recording_holds():
-    assert rows_below(torch.tensor([12000.0, 11500.0, 8000.0, 4000.0, 0.0]), 10).tolist() == [10, 10, 8, 6, 0]
+    assert PatchConfig().rows_below(torch.tensor([12000.0, 11500.0, 8000.0, 4000.0, 0.0])).tolist() == [10, 10, 8, 6, 0]
 
 
 def test_books_then_the_masked_model_learn_and_go_on(dump, tmp_path):

@@ -25,6 +25,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
+from tts.base import rng
 from tts.base.errors import DataError, ModelError, UsageError
 from vocoder.nn.attention import SelfAttention
 from vocoder.nn.convnext import ConvNeXtBlock
@@ -273,3 +274,8 @@ def gumbel(shape, generator) -> Tensor:
     """Standard Gumbel numbers on the CPU."""
     u = torch.rand(shape, generator=generator).clamp(1e-9, 1 - 1e-9)
     return -(-u.log()).log()
+
+
+def generator(seed: int, stream: rng.Stream) -> torch.Generator:
+    """A generator of its own for a seed and what it is for."""
+    return torch.Generator().manual_seed(int(rng.generator(seed, stream).integers(2**62)))

@@ -25,9 +25,11 @@ from codec.quantize.mcrvq import Mcrvq, McrvqConfig
 from tts.base.errors import ModelError
 from tts.models.masked import MaskedConfig, MaskedModel
 from vocoder.audio.frames import N_MELS
+from vocoder.audio.mel import band_edges
 from vocoder.nn.convnext import ConvNeXtBlock, init_weights
 
 MEL_CENTRE, MEL_SCALE = -5.0, 2.5
+WHOLE_BAND = 11_000.0  # Hz: a recording that holds so much lacks nothing; above there is little but noise
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,11 @@ class PatchConfig:
     def n_rows(self) -> int:
         """R."""
         return N_MELS // self.bands
+
+    def rows_below(self, bandwidth: Tensor) -> Tensor:
+        """[B] Hz -> [B] int64: rows that a recording of this bandwidth holds whole."""
+        ends = torch.from_numpy(band_edges()[self.bands + 1 :: self.bands]).clamp(max=WHOLE_BAND)  # Hz of each row
+        return (ends.to(bandwidth.device)[None] <= bandwidth[:, None]).sum(1)
 
 
 class PatchVq(nn.Module):
