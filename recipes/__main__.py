@@ -27,6 +27,8 @@ STAGES = {
     "train-watermark": ("recipes.stages.training", "train_watermark", "Train the watermark and its detector."),
     "train-prosody": ("recipes.stages.training", "train_prosody", "Stage 5: a prosody model over the codes of a megatts."),
     "train-content": ("recipes.stages.training", "train_content", "Stage 5: train the content adapter of voice conversion."),
+    "codes": ("recipes.stages.training", "codes", "Tokens of a codec for every utterance."),
+    "train-masked": ("recipes.stages.training", "train_masked", "Stage 5: masked decoding, text to units to codec tokens."),
     "train-patches": ("recipes.stages.training", "train_patches", "Train the patches of a mel, for bandwidth extension."),
     "predict-mels": ("recipes.stages.training", "predict_mels", "Stage 5: what the vocoder is fine-tuned on."),
     "export": ("recipes.stages.training", "export", "Stage 6: a training folder's best weights as a model folder."),

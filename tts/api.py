@@ -134,7 +134,7 @@ class Synthesizer:
             prosody: "regression" predicts the likeliest; "causal" and "masked" draw from prosody models, for models with prosody
                 codes (``megatts``); with "causal+durations" the causal model tells the durations too.
             prosody_voice, prosody_strength: Another voice whose manner is mixed in, 0 to 1; by the causal prosody model.
-            steps, guidance: Of the ``flow`` model's solver; the model's defaults when None.
+            steps, guidance: Of the ``flow`` model's solver, passes and guidance of a ``masked`` one; the defaults when None.
             watermark: False leaves the inaudible watermark out; then a ``reason`` is needed, which files of it carry.
 
         Raises:
@@ -272,10 +272,10 @@ class Synthesizer:
             raise UsageError(f"lexicon is {lexicon!r:.80}.", where="lexicon", fix="Give a frontend.Lexicon or its file's path.")
         reading = frontend.read(text, language, lexicon=lexicon, phonemes=phonemes)
         self._load()
-        if not (steps is guidance is None) and self._acoustic.kind != "flow":
+        if not (steps is guidance is None) and self._acoustic.kind not in ("flow", "masked"):
             name = "guidance" if steps is None else "steps"
             raise UsageError(f"{self._acoustic.kind} has no solver.", where=name, code=f"controls.{name}",
-                             fix=f"Leave {name} out, or take a flow model.")  # fmt: skip
+                             fix=f"Leave {name} out, or take a flow or masked model.")  # fmt: skip
         if reading.language not in self._config["minutes"]:
             heard = ", ".join(sorted(self._config["minutes"]))
             reading.note("language", "unheard", f"the model never heard {reading.language}; it knows {heard}")
@@ -438,16 +438,21 @@ class Synthesizer:
         from tts.models import load_acoustic
         from tts.sampler import Directors
         from tts.watermark import Mark
-        from vocoder.api import Vocoder
 
         if self.threads:
             torch.set_num_threads(self.threads)
         self._mark = Mark.load()
         self._acoustic, self._config = load_acoustic(self.folder)
         self._directors = Directors(self.folder, self._acoustic)
-        own = self.folder / "vocoder"
-        self._vocoder = Vocoder.load(own) if own.is_dir() else Vocoder.load(projections=PROJECTIONS)
+        self._vocoder = getattr(self._acoustic, "vocoder", None) or self._own_vocoder()
         self._loading = time.perf_counter() - started
+
+    def _own_vocoder(self):
+        """The vocoder in the model's folder; else the house vocoder."""
+        from vocoder.api import Vocoder
+
+        own = self.folder / "vocoder"
+        return Vocoder.load(own) if own.is_dir() else Vocoder.load(projections=PROJECTIONS)
 
     def _voice_tensors(self, voice: Voice):
         import torch
@@ -497,7 +502,7 @@ class Synthesizer:
         """Clause i, which begins at sample ``start``, in chunks, then the pause behind it. The first chunk carries the timings
         of the whole clause.
         """
-        mel, f0 = self._acoustic.infer(
+        mel, f0, *hint = self._acoustic.infer(
             clause, manner.tensors, phone_plan, steps=manner.steps, guidance=manner.guidance, noise=(manner.seed, i)
         )
         words, phones = timings(clause, phone_plan.durations)
@@ -523,7 +528,8 @@ class Synthesizer:
         pause = clause.pause_after + (0.0 if is_last else gap(clause) / manner.controls.rate)
         done, total = 0, len(f0) * HOP_LENGTH
         yield from silence(chunk, clause.pause_before)
-        for wav in self._vocoder.stream(mel, f0.numpy(), seed=manner.seed, stream=("vocoder", i)):
+        extra = hint[0].numpy() if hint else None
+        for wav in self._vocoder.stream(mel, f0.numpy(), manner.seed, ("vocoder", i), extra):
             fade_in, done = done == 0, done + len(wav)
             yield replace(chunk, samples=limited(faded(wav, fade_in, done == total)))
             chunk = replace(chunk, words=(), phones=(), chunks=(), prosody=())

@@ -40,8 +40,8 @@ _EXAMPLES = """\
 @click.option("--accent", type=click.Choice(["native", "speaker"]), default="native", show_default=True,
               help="speaker: foreign text with the accent of the voice's own language.")  # fmt: skip
 @click.option("--model", metavar="NAME|DIR", help="megatts, fs2, or a model folder.")
-@click.option("--steps", type=click.IntRange(1, 128), metavar="N", help="Solver steps (flow).")
-@click.option("--guidance", type=click.FloatRange(0.0, 10.0), metavar="X", help="Guidance strength (flow).")
+@click.option("--steps", type=click.IntRange(1, 128), metavar="N", help="Solver steps (flow), passes (masked).")
+@click.option("--guidance", type=click.FloatRange(0.0, 10.0), metavar="X", help="Guidance strength (flow, masked).")
 @click.option("--phonemes", is_flag=True, help="The text is IPA.")
 @click.option("--lexicon", metavar="FILE", help="TSV of word and IPA.")
 @click.option("--format", "format_", metavar="NAME", help="wav, flac, ogg, opus, mp3 or pcm; default by the file's ending.")

@@ -50,7 +50,7 @@ class Speaker:
                 return acoustic.variance.plan(phones, voice)
 
         def infer(phones, plan, noise):
-            return (x.numpy() for x in acoustic.infer(phones, voice, plan, steps=None, guidance=None, noise=noise))
+            return (x.numpy() for x in acoustic.infer(phones, voice, plan, steps=None, guidance=None, noise=noise)[:2])
 
         def draw(phones, known, sought, key, n):
             return sampler.plans(phones, voice, key, n=n, known=known, sought=sought)
