@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from recipes.evaluate import voice_commands
-from recipes.evaluate.options import MODEL, named, option, table_options, with_outputs, write
+from recipes.evaluate.options import MODEL, SPEAKER_ENCODER, named, option, table_options, with_outputs, write
 
 
 @click.group(name="evaluate", epilog="Example:  python -m recipes evaluate vocoder --per-corpus 20")
@@ -401,6 +401,35 @@ def enhance(context, speech, split, per_corpus, corpora, model, passes, rate, ou
         f"{rate / 2000:g} kHz, pauses left out; of a frame: of its mean over these bands. Passes: the mel that the masked model "
         "finds; samples: that of what tts enhance writes, by the vocoder and with the crossover; true codes: what the tiles "
         "themselves lose. Straight line: through the last 20 bands of a frame."])
+
+
+@evaluate.command()
+@table_options("test")
+@click.option("--model", default="masked", show_default=True, metavar="NAME|DIR", help="A masked or flow model.")
+@click.option("--passes", "budgets", multiple=True, type=click.IntRange(1, 128), default=[1, 4, 8, 16, 32], show_default=True,
+              metavar="N", help="As tts synth --steps; may be repeated.")  # fmt: skip
+@SPEAKER_ENCODER
+@click.pass_context
+def passes(context, speech, split, per_corpus, corpora, model, budgets, speaker_encoder, out, results):
+    """Quality of a model against its budget of passes."""
+    from recipes.evaluate import passes as experiment
+    from recipes.evaluate.clips import read_clips, select
+    from recipes.evaluate.house import House, text_phones
+    from recipes.evaluate.judges import speaker_judges
+    from tts.aligner import Aligner
+
+    house, (judges, about) = House.load(model), speaker_judges(speaker_encoder)
+    clips = [clip for clip in select(read_clips(speech, split), per_corpus, corpora or None) if house.has_own_voice(clip)]
+
+    def speak(clip, steps):
+        spoken = house.speak(clip, steps=steps)
+        return spoken.wav, spoken.rtf
+
+    rows, records = experiment.quality(clips, speak, budgets, text_phones, Aligner.load().recognise, judges)
+    write(context, f"Passes, {house.kind}", rows, records, [
+        "House voices say sentences of their own held-out recordings. Passes of a masked model: over its units, and as many over "
+        "the first level of tokens; every other level takes one. Similarity: cosine to the speaker's other recordings. "
+        f"{about} Phones by the project's own recogniser."], f"passes-{house.kind}")
 
 
 def _codec(folder):
