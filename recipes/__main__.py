@@ -24,6 +24,7 @@ STAGES = {
     "train-vocoder": ("recipes.stages.training", "train_vocoder", "Stage 5: train the vocoder."),
     "train-codec": ("recipes.stages.training", "train_codec", "Train the speech codec."),
     "train-acoustic": ("recipes.stages.training", "train_acoustic", "Stage 5: train an acoustic model."),
+    "train-bespoke": ("recipes.stages.training", "train_bespoke", "Stage 6: a solver of few steps for a flow or infill."),
     "train-watermark": ("recipes.stages.training", "train_watermark", "Train the watermark and its detector."),
     "train-prosody": ("recipes.stages.training", "train_prosody", "Stage 5: a prosody model over the codes of a megatts."),
     "train-content": ("recipes.stages.training", "train_content", "Stage 5: train the content adapter of voice conversion."),
@@ -38,6 +39,8 @@ STAGES = {
     "evaluate": ("recipes.evaluate.command", "evaluate", "Stage 8: every table of the house models' RESULTS.md."),
     "pack": ("recipes.stages.packing", "pack", "A corpus with its features in one small file."),
     "unpack": ("recipes.stages.packing", "unpack", "The feature store of a packed corpus."),
+    "units": ("recipes.stages.units", "units", "Discrete units of every utterance of a feature store."),
+    "units-kmeans": ("recipes.stages.units", "units_kmeans", "Centres of k-means units over any extractor's features."),
     "run": ("recipes.stages.packing", "run", "Parallel jobs with a log each, as Kaldi's run.pl."),
 }
 

@@ -80,6 +80,8 @@ def export(exp, dump, out, *, dtype: str = "float16", voices_from_minutes: float
         tensors["ema"] = with_books(facts["model"], tensors["ema"], dump)
     written = save_model(out, exported(tensors["ema"]), config, card(facts, step, heard), dtype)
     if facts["kind"] == "acoustic":
+        for solver in Path(out).glob("bespoke-*.json"):  # made for the weights that were here before
+            solver.unlink()
         write_voices(out, dump, voices_from_minutes)
     return written
 

@@ -68,6 +68,7 @@ class Plan:
     rate: float = 1.0
     steps: int | None = None
     guidance: float | None = None
+    solver: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +81,7 @@ class _Manner:
     seed: int
     steps: int | None
     guidance: float | None
+    solver: str | None
     provenance: dict = field(default_factory=dict)  # the record of what is spoken; it says whether the watermark is applied
     accent: str = ""  # tag of the language whose speakers' accent is taken on; none when empty
     director: object = None  # tts.sampler.Director: how clauses are said
@@ -134,7 +136,9 @@ class Synthesizer:
             prosody: "regression" predicts the likeliest; "causal" and "masked" draw from prosody models, for models with prosody
                 codes (``megatts``); with "causal+durations" the causal model tells the durations too.
             prosody_voice, prosody_strength: Another voice whose manner is mixed in, 0 to 1; by the causal prosody model.
-            steps, guidance: Of the ``flow`` model's solver, passes and guidance of a ``masked`` one; the defaults when None.
+            steps, guidance: Of the solver of ``flow`` and ``infill``, or passes and guidance of ``masked``; the model's defaults
+                when None.
+            solver: "euler", "midpoint", or "bespoke" where the model has one of so many steps; None takes the best there is.
             watermark: False leaves the inaudible watermark out; then a ``reason`` is needed, which files of it carry.
 
         Raises:
@@ -170,7 +174,7 @@ class Synthesizer:
         clauses = tuple(manner.pronounced(analysis.clauses))
         prosody = tuple(self._prosody(i, clause, manner) for i, clause in enumerate(clauses))
         return Plan(analysis, clauses, prosody, manner.voice, manner.seed, manner.controls.rate, manner.steps,
-                    manner.guidance)  # fmt: skip
+                    manner.guidance, manner.solver)  # fmt: skip
 
     def render(self, plan: Plan, watermark: bool = True, reason: str = "") -> Speech:
         """Speak a plan, as it was made or edited; ``watermark`` and ``reason`` as of :meth:`synth`.
@@ -183,7 +187,7 @@ class Synthesizer:
             phone_plan.check(len(clause))
         tensors, controls = self._voice_tensors(plan.voice), Controls(rate=plan.rate)
         made = self._record(plan.analysis, plan.voice, plan.seed, watermark, reason)
-        manner = _Manner(plan.voice, tensors, controls, plan.seed, plan.steps, plan.guidance, made)
+        manner = _Manner(plan.voice, tensors, controls, plan.seed, plan.steps, plan.guidance, plan.solver, made)
         return join(self._spoken(plan.analysis, zip(plan.clauses, plan.prosody, strict=True), manner))
 
     def copy_prosody(self, plan: Plan, recording) -> tuple[Plan, list[str]]:
@@ -250,6 +254,7 @@ class Synthesizer:
         prosody_strength: float = 0.5,
         steps: int | None = None,
         guidance: float | None = None,
+        solver: str | None = None,
         watermark: bool = True,
         reason: str = "",
     ) -> tuple:
@@ -272,10 +277,16 @@ class Synthesizer:
             raise UsageError(f"lexicon is {lexicon!r:.80}.", where="lexicon", fix="Give a frontend.Lexicon or its file's path.")
         reading = frontend.read(text, language, lexicon=lexicon, phonemes=phonemes)
         self._load()
-        if not (steps is guidance is None) and self._acoustic.kind not in ("flow", "masked"):
-            name = "guidance" if steps is None else "steps"
-            raise UsageError(f"{self._acoustic.kind} has no solver.", where=name, code=f"controls.{name}",
-                             fix=f"Leave {name} out, or take a flow or masked model.")  # fmt: skip
+        asked = [name for name, value in (("steps", steps), ("guidance", guidance), ("solver", solver)) if value is not None]
+        passes = ("steps", "guidance") if self._acoustic.kind == "masked" else ()
+        refused = [] if hasattr(self._acoustic, "solvers") else [name for name in asked if name not in passes]
+        if refused:
+            raise UsageError(f"{self._acoustic.kind} has no solver.", where=refused[0], code=f"controls.{refused[0]}",
+                             fix=f"Leave {refused[0]} out, or take a flow or infill model.")  # fmt: skip
+        if solver is not None:
+            from tts.models.solver import choose
+
+            choose(self._acoustic.solvers, self._acoustic.config.solver, steps or self._acoustic.config.steps, solver)
         if reading.language not in self._config["minutes"]:
             heard = ", ".join(sorted(self._config["minutes"]))
             reading.note("language", "unheard", f"the model never heard {reading.language}; it knows {heard}")
@@ -286,7 +297,8 @@ class Synthesizer:
         other = prosody_voice if prosody_voice is None or isinstance(prosody_voice, Voice) else self.voice(prosody_voice)
         check_range("prosody_strength", prosody_strength, 0, 1)
         director = self._directors.director(prosody, voice, other, prosody_strength, int(seed))
-        return reading, _Manner(voice, self._voice_tensors(voice), controls, int(seed), steps, guidance, made, own, director)
+        tensors = self._voice_tensors(voice)
+        return reading, _Manner(voice, tensors, controls, int(seed), steps, guidance, solver, made, own, director)
 
     def _record(self, source, voice: Voice, seed: int, watermark: bool, reason: str) -> dict:
         """The provenance record of a request; ``source`` has text and language."""
@@ -503,8 +515,9 @@ class Synthesizer:
         of the whole clause.
         """
         mel, f0, *hint = self._acoustic.infer(
-            clause, manner.tensors, phone_plan, steps=manner.steps, guidance=manner.guidance, noise=(manner.seed, i)
-        )
+            clause, manner.tensors, phone_plan, steps=manner.steps, guidance=manner.guidance, solver=manner.solver,
+            noise=(manner.seed, i),
+        )  # fmt: skip
         words, phones = timings(clause, phone_plan.durations)
         span = (int(clause.spans[:, 0].min()), int(clause.spans[:, 1].max()))
         whole = Span(as_written(clause, span), 0.0, frames_to_seconds(len(f0)), span, clause.normalized.strip())

@@ -52,16 +52,15 @@ def train_speaker(dump, exp, minutes, device, config, overrides, pack, max_steps
 
 @click.command("train-units", epilog="Example:  python -m recipes train-units --exp exp/units --minutes 60")
 @training_options
-@click.option("--teacher", metavar="DIR", help="An earlier unit encoder; clusters are of its features.")
 @click.option("--warm-start", metavar="DIR", help="Unit encoder to begin from.")
-def train_units(dump, exp, minutes, device, config, overrides, pack, max_steps, teacher, warm_start):
+def train_units(dump, exp, minutes, device, config, overrides, pack, max_steps, warm_start):
     """The self-supervised encoder of units, from recordings alone. YAML sections: model, task, train."""
     from codec.units.encoder import UnitEncoderConfig
     from recipes.train import units
 
     given = _prepare(config, overrides, ("model", "task", "train"), pack, dump)
     model, task = _dataclass(UnitEncoderConfig, given["model"]), _dataclass(units.UnitTask, given["task"])
-    step = units.main(dump, exp, minutes, device, model, task, _train(given), max_steps, teacher, warm_start)
+    step = units.main(dump, exp, minutes, device, model, task, _train(given), max_steps, warm_start)
     click.echo(f"train-units: step {step:,} in {exp}")
 
 
@@ -98,15 +97,16 @@ def train_codec(dump, exp, minutes, device, config, overrides, pack, max_steps, 
 
 @click.command("train-acoustic", epilog="Example:  python -m recipes train-acoustic --model flow --exp exp/flow --minutes 600")
 @training_options
-@click.option("--model", type=click.Choice(["fs2", "flow", "megatts"]), default="fs2", show_default=True, help="Kind of model.")
+@click.option("--model", type=click.Choice(["fs2", "flow", "infill", "megatts"]), default="fs2", show_default=True,
+              help="Kind of model.")  # fmt: skip
 @click.option("--warm-start", metavar="DIR", help="Model folder whose fitting tensors are taken over.")
 def train_acoustic(dump, exp, minutes, device, config, overrides, pack, max_steps, model, warm_start):
-    """An acoustic model on aligned features. YAML sections: text (its size and adaptor), task, train."""
+    """An acoustic model on aligned features. YAML sections: text (its size and adaptor), model, task, train."""
     from recipes.train import acoustic
 
-    given = _prepare(config, overrides, ("text", "prosody", "task", "train"), pack, dump)
+    given = _prepare(config, overrides, ("text", "model", "prosody", "task", "train"), pack, dump)
     step = acoustic.main(dump, exp, minutes, model, device, _dataclass(acoustic.AcousticTask, given["task"]), _train(given),
-                         given["text"], warm_start, max_steps, given["prosody"])  # fmt: skip
+                         given["text"], warm_start, max_steps, given["model"], given["prosody"])  # fmt: skip
     click.echo(f"train-acoustic: step {step:,} in {exp}")
 
 
@@ -136,6 +136,24 @@ def train_prosody(dump, exp, minutes, device, config, overrides, pack, max_steps
     step = prosody.main(dump, exp, minutes, acoustic, device, given["model"], _dataclass(prosody.ProsodyTask, given["task"]),
                         _train(given), max_steps)  # fmt: skip
     click.echo(f"train-prosody: step {step:,} in {exp}")
+
+
+@click.command("train-bespoke",
+               epilog="Example:  python -m recipes train-bespoke --model exp/models/infill --steps 4 --exp exp/rk2 --minutes 10")
+@training_options
+@click.option("--model", required=True, metavar="NAME|DIR", help="The flow or infill; the solver is put there.")
+@click.option("--steps", required=True, type=click.IntRange(1, 32), metavar="N", help="Steps of the solver.")
+@click.option("--order", type=click.IntRange(1, 2), default=2, show_default=True,
+              help="Evaluations a step: 1 after Euler, 2 after the midpoint method.")  # fmt: skip
+def train_bespoke(dump, exp, minutes, device, config, overrides, pack, max_steps, model, steps, order):
+    """A bespoke solver of few steps for a trained model. YAML sections: task, train."""
+    from recipes.train import bespoke
+    from tts.registry import model_folder
+
+    given = _prepare(config, overrides, ("task", "train"), pack, dump)
+    place = bespoke.main(dump, exp, minutes, model_folder(model), steps, order, device,
+                         _dataclass(bespoke.BespokeTask, given["task"]), _train(given), max_steps)  # fmt: skip
+    click.echo(f"train-bespoke: {place}")
 
 
 @click.command("train-content", epilog="Example:  python -m recipes train-content --acoustic exp/models/fs2 --exp exp/content")

@@ -1,4 +1,4 @@
-"""Train an acoustic model (``fs2``, ``flow`` or ``megatts``) on aligned features.
+"""Train an acoustic model (``fs2``, ``flow``, ``infill`` or ``megatts``) on aligned features.
 
     python -m recipes train-acoustic --dump egs/house/tts1/dump --exp exp/fs2 --model fs2 --minutes 600
 
@@ -8,7 +8,7 @@ where a speaker has only one).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +21,14 @@ from recipes.export import record_model
 from recipes.store import StoreWriter
 from recipes.train.loop import Player, Task, TrainConfig, device_of, move, train
 from tts.base.errors import ModelError, UsageError
-from tts.models.fs2 import Fs2, Fs2Config
+from tts.models import model_classes
+from tts.models.fs2 import Fs2Config
 from tts.models.speaker import SpeakerEncoder
 from tts.models.text import TextConfig
 from tts.models.variance import VarianceConfig, band_mask, measure
 from vocoder.audio.f0 import interpolate_log_f0
 from vocoder.audio.frames import MEL, N_MELS
+from vocoder.nn.config import from_dict, to_dict
 from vocoder.nn.masks import length_mask
 
 
@@ -38,6 +40,7 @@ class AcousticTask:
     balance: float = 0.5  # weight of a language: its share of frames to this power
     speaker_balance: float = 1.0  # weight of a speaker within it: the same; 1 = every utterance counts alike
     freeze_text: bool = False  # the text encoder stays as it began
+    text_free: bool = False  # ``infill``: from recordings alone, transcribed or not
     quantize: bool = True  # ``megatts``: False lets prosody pass as it is, for a start; the books are made from what that learned
     codes_until: int | None = None  # step from which prosody encoder and books stand still: a language model may learn them
     speaker_weight: float = 0.0  # of the speaker encoder's judgement
@@ -53,15 +56,13 @@ class AcousticTraining(Task):
         self.task, self.seed, self.model = task, seed, model
         dump = Path(dump)
         self.train, self.dev = Corpus(dump / "train", drop=dropped(dump / "train")), Corpus(dump / "dev")
-        usable = [k for k in self.train.keys if k in self.train.store("durations")]
+        usable = self.usable(self.train)
         self.discriminators = None if task.adversarial_from is None else MelDiscriminators()
         shortest = min(self.discriminators.windows) if self.discriminators else 1  # frames; somebody must judge each batch
         frames = {k: n for k in usable if shortest <= (n := self.train.frames(k)) <= task.longest}
         self.speakers = Speakers(self.train, frames)
         known = self.speakers.numbers
-        self.dev_keys = [
-            k for k in self.dev.keys if k in self.dev.store("durations") and self.dev.utterances[k].speaker in known
-        ]
+        self.dev_keys = [k for k in self.usable(self.dev) if self.dev.utterances[k].speaker in known]
         self.batches = FrameBatches(frames, task.budget, seed, repeats(self.train, frames, task.balance, task.speaker_balance))
         self.players = [Player("model", model, self.generate)]
         self.judge = SpeakerEncoder.load(task.speaker_encoder) if task.speaker_weight else None
@@ -76,9 +77,16 @@ class AcousticTraining(Task):
         if self.discriminators:
             self.players.insert(0, Player("discriminator", self.discriminators, self.discriminate, task.adversarial_from))
 
+    def usable(self, corpus: Corpus) -> list[str]:
+        """Utterances that can be trained on: aligned ones, or all when the text is not needed."""
+        return corpus.keys if self.task.text_free else [key for key in corpus.keys if key in corpus.store("durations")]
+
     def batch(self, step: int) -> dict:
         rng = np.random.default_rng([self.seed, step, 1])
-        return collate(self.train, self.batches(step), self.speakers, rng, self.task.reference_frames, self.task.warp)
+        return self.collate(self.train, self.batches(step), rng, self.task.warp)
+
+    def collate(self, corpus: Corpus, keys: list[str], rng, warp: float = 0.0) -> dict:
+        return collate(corpus, keys, self.speakers, rng, self.task.reference_frames, warp, not self.task.text_free)
 
     def predict(self, batch: dict, step: int, scratch: dict) -> dict:
         """The model's losses, computed once a step; mels cut to the band of the recording for the discriminators."""
@@ -145,8 +153,7 @@ class AcousticTraining(Task):
         totals, n = {}, 0
         for i in range(0, len(self.dev_keys), 8):
             rng = np.random.default_rng([self.seed, i])
-            batch = collate(self.dev, self.dev_keys[i : i + 8], self.speakers, rng, self.task.reference_frames)
-            batch = move(batch, device_of(model))
+            batch = move(self.collate(self.dev, self.dev_keys[i : i + 8], rng), device_of(model))
             torch.manual_seed(i)
             for name, value in model.loss(batch).items():
                 totals[name] = totals.get(name, 0.0) + float(value)
@@ -154,11 +161,9 @@ class AcousticTraining(Task):
         return {name: value / n for name, value in totals.items()}
 
     def media(self, model, writer, step: int) -> None:
-        if not self.dev_keys:
+        if not self.dev_keys or self.task.text_free:
             return
-        rng = np.random.default_rng(0)
-        batch = collate(self.dev, self.dev_keys[:1], self.speakers, rng, self.task.reference_frames)
-        batch = move(batch, device_of(model))
+        batch = move(self.collate(self.dev, self.dev_keys[:1], np.random.default_rng(0)), device_of(model))
         mel = teacher_forced_mel(model, batch)[0]
         picture = torch.cat([batch["mel"][0], mel], dim=1).T.flip(0)
         writer.add_image("mel/predicted_above_natural", (picture + 11.5) / 14, step, dataformats="HW")
@@ -193,8 +198,8 @@ class Speakers:
         return np.concatenate(pieces)
 
 
-def collate(corpus: Corpus, keys: list[str], speakers: Speakers, rng, bounds, warp: float = 0.0) -> dict:
-    """The batch that ``loss`` of the acoustic models takes: padded arrays, lengths, references.
+def collate(corpus: Corpus, keys: list[str], speakers: Speakers, rng, bounds, warp: float = 0.0, text: bool = True) -> dict:
+    """The batch that ``loss`` of the acoustic models takes: padded arrays, lengths, references; phones unless ``text`` is False.
 
     A share ``warp`` of the utterances is warped, reference and all; their speaker is nobody (-1).
     """
@@ -207,15 +212,15 @@ def collate(corpus: Corpus, keys: list[str], speakers: Speakers, rng, bounds, wa
     def warped(how, values):
         return [how(value, percent) for value, percent in zip(values, warps, strict=True)]
 
-    mels, f0s, ids = warped(warp_mel, column("mel")), warped(warp_f0, column("f0")), column("ids")
+    mels, f0s = warped(warp_mel, column("mel")), warped(warp_f0, column("f0"))
     references = warped(warp_mel, [speakers.reference(k, r.speaker, rng, bounds) for k, r in zip(keys, rows, strict=True)])
+    phones = {name: column(name) for name in ("ids", "styles", "langs", "durations")} if text else {}
+    batch = {name: pad(values, np.int64) for name, values in phones.items()}
+    if text:
+        batch["text_lengths"] = lengths(phones["ids"])
     return {
         "keys": keys,
-        "ids": pad(ids, np.int64),
-        "styles": pad(column("styles"), np.int64),
-        "langs": pad(column("langs"), np.int64),
-        "durations": pad(column("durations"), np.int64),
-        "text_lengths": lengths(ids),
+        **batch,
         "mel": pad(mels, np.float32, np.log(1e-5)),
         "frame_lengths": lengths(mels),
         "log_f0": pad([interpolate_log_f0(f0) for f0 in f0s], np.float32),
@@ -291,31 +296,48 @@ def predict_mels(folder, dump, out, utterances: int = 2500, seed: int = 0) -> in
     return len(chosen)
 
 
-def build(kind: str, dump, overrides: dict | None = None, freeze_prior: bool = False, prosody: dict | None = None):
-    """A fresh model of a kind for a corpus; ``overrides`` go to its text configuration, ``freeze_prior`` to ``flow``, ``prosody``
-    to ``megatts``.
+def build(kind: str, dump, overrides: dict | None = None, sizes: dict | None = None, start=None, prosody: dict | None = None):
+    """A fresh model of a kind for a corpus.
 
-    Raises:
-        UsageError: another kind than megatts is given ``prosody``.
+    Args:
+        overrides, sizes: Of its text configuration, and of its own.
+        prosody: Fields of the ``ProsodyConfig`` of a ``megatts``.
+        start: Folder of the model whose tensors it will take over: a ``flow`` leaves the regression as it is there, an
+            ``infill`` the text side, whose sizes it takes.
     """
     from frontend import inventory
 
-    corpus = Corpus(Path(dump) / "train")
-    languages = sorted({int(corpus.get("langs", key)[0]) for key in corpus.keys})
-    n_speakers = len({row.speaker for row in corpus.utterances.values()})
-    text = TextConfig(n_symbols=inventory.size(), languages=tuple(languages), **(overrides or {}))
-    variance = VarianceConfig(text=text, n_speakers=n_speakers)
+    corpus, sizes = Corpus(Path(dump) / "train"), sizes or {}
+    text = TextConfig(n_symbols=inventory.size(), languages=language_ids(corpus), **(overrides or {}))
+    variance = VarianceConfig(text=text, n_speakers=len({row.speaker for row in corpus.utterances.values()}))
+    if kind == "infill" and start:
+        variance = replace(variance_of(start), n_speakers=variance.n_speakers)
     if prosody and kind != "megatts":
         raise UsageError(f"a {kind} has no prosody codes.", where="section prosody", fix="Leave it out, or train a megatts.")
-    if kind == "fs2":
-        return Fs2(Fs2Config(variance=variance))
-    if kind == "megatts":
-        from tts.models.megatts import Megatts, MegattsConfig, prosody_config
+    model_class, config_class = model_classes(kind)
+    parts = {
+        "flow": {"prior": Fs2Config(variance=variance), "freeze_prior": bool(start)},
+        "infill": {"variance": variance, "freeze_variance": bool(start)},
+    }.get(kind, {"variance": variance})
+    if prosody:
+        from tts.models.megatts import prosody_config
 
-        return Megatts(MegattsConfig(variance=variance, prosody=prosody_config(prosody or {})))
-    from tts.models.flow import Flow, FlowConfig
+        parts["prosody"] = prosody_config(prosody)
+    return model_class(from_dict(config_class, to_dict(config_class(**parts)) | sizes, "section model"))
 
-    return Flow(FlowConfig(prior=Fs2Config(variance=variance), freeze_prior=freeze_prior))
+
+def variance_of(folder) -> VarianceConfig:
+    """Sizes of the text side of a model folder."""
+    from vocoder.nn.checkpoint import load_config
+
+    model = load_config(folder, "acoustic")["model"]
+    return from_dict(VarianceConfig, model.get("prior", model)["variance"], str(folder))
+
+
+def language_ids(corpus: Corpus) -> tuple[int, ...]:
+    from frontend.languages import resolve
+
+    return tuple(sorted({resolve(row.language).id for row in corpus.utterances.values()}))
 
 
 def main(
@@ -329,19 +351,22 @@ def main(
     overrides: dict | None = None,
     warm_start=None,
     max_steps: int | None = None,
+    sizes: dict | None = None,
     prosody: dict | None = None,
 ) -> int:
-    """Train or resume; returns the step reached. ``warm_start``: a model folder whose shared tensors are taken over; ``prosody``:
-    fields of the ``ProsodyConfig`` of a ``megatts``.
+    """Train or resume; returns the step reached. ``warm_start``: a model folder whose shared tensors are taken over; ``sizes``,
+    ``prosody``: as in :func:`build`.
 
     A ``flow`` learns the residual of an ``fs2``: of the one it starts from, which then stays as it is, or else of its
-    own, which it trains at the same time.
+    own, which it trains at the same time. An ``infill`` takes the text side of an ``fs2`` or ``megatts`` in the same way.
     """
-    if model == "flow" and (task.adversarial_from is not None or task.speaker_weight):
+    if model in ("flow", "infill") and (task.adversarial_from is not None or task.speaker_weight):
         raise UsageError("judges of the mel train fs2 and megatts only.", where="task", fix="Leave adversarial_from and "
                          "speaker_weight out.")  # fmt: skip
+    if task.text_free and model != "infill":
+        raise UsageError(f"{model} needs text.", where="task.text_free", fix="Leave text_free out, or train an infill.")
     config = config or TrainConfig(learning_rate=8e-4, warmup_steps=500)
-    net = build(model, dump, overrides, bool(warm_start), prosody)
+    net = build(model, dump, overrides, sizes, warm_start, prosody)
     if warm_start:
         take_over(net, warm_start)
     record_model(exp, "acoustic", net.config, net.kind, warm_start)
@@ -353,7 +378,7 @@ def take_over(net, folder) -> int:
     """Copy tensors of equal name and shape from a model folder (an ``fs2`` into a ``flow``'s prior); returns how many.
 
     Raises:
-        ModelError: a prior that will not be trained would be incomplete.
+        ModelError: what will not be trained would be incomplete.
     """
     from vocoder.nn.checkpoint import load_model
 
@@ -363,9 +388,11 @@ def take_over(net, folder) -> int:
         tensors = {f"prior.{name}": tensor for name, tensor in tensors.items()} | decoder
     own = net.state_dict()
     fitting = {k: v for k, v in tensors.items() if k in own and own[k].shape == v.shape}
-    lost = [k for k in own if k.startswith("prior.") and ".speakers." not in k and k not in fitting]  # speakers: training only
-    if net.kind == "flow" and net.config.freeze_prior and lost:
-        raise ModelError(f"{len(lost)} tensors do not fit the new model's prior (first: {lost[0]}).", where=folder,
+    frozen = {name.partition(".")[0] for name, parameter in net.named_parameters() if not parameter.requires_grad}
+    needed = [k for k in own if k.partition(".")[0] in frozen and "speakers." not in k]  # speakers: of training only
+    lost = [k for k in needed if k not in fitting]
+    if lost:
+        raise ModelError(f"{len(lost)} tensors do not fit what the new model leaves as it is (first: {lost[0]}).", where=folder,
                          fix="Give the new model the sizes of the one it starts from.", code="model.prior")  # fmt: skip
     own.update(fitting)
     net.load_state_dict(own)

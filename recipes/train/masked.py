@@ -25,6 +25,7 @@ from recipes.codes import weights_of
 from recipes.export import record_model
 from recipes.train.acoustic import Speakers, collate, dropped, repeats
 from recipes.train.loop import Player, Task, TrainConfig, device_of, move, start_from, train
+from recipes.units import read_facts
 from tts import registry
 from tts.base.errors import DataError, UsageError
 from tts.models import load_acoustic
@@ -57,9 +58,11 @@ class MaskedTraining(Task):
         self.task, self.seed, self.model, self.side = task, seed, model, text_side.eval().requires_grad_(False)
         self.corpora = {split: Corpus(Path(dump) / split, dropped(Path(dump) / split)) for split in ("train", "dev")}
         for corpus in self.corpora.values():
-            if weights_of(corpus.dump) != model.config.codec_weights:
-                raise DataError("the tokens are those of another codec.", where=corpus.dump, code="masked.codes",
-                                fix="Run python -m recipes codes with the codec that is to speak.")  # fmt: skip
+            for name, found, needed in (("codes", weights_of(corpus.dump), model.config.codec_weights),
+                                        ("units", read_facts(corpus.dump).units_id, model.config.units_id)):  # fmt: skip
+                if found != needed:
+                    raise DataError(f"{name} are those of {found}, not of {needed}.", where=corpus.dump, code=f"masked.{name}",
+                                    fix=f"Run python -m recipes {name} with the model that is to be used.")  # fmt: skip
         needed = ("durations", "units", "codes")
         usable = {split: [key for key in corpus.keys if all(key in corpus.store(name) for name in needed)]
                   for split, corpus in self.corpora.items()}  # fmt: skip

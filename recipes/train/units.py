@@ -1,18 +1,22 @@
 """Train the unit encoder: to tell which cluster hidden units fall to, from what is around them. No text is read.
 
-    python -m recipes train-units --dump dump --exp exp/units1 --minutes 60
-    python -m recipes export --exp exp/units1 --dump dump --out exp/models/units1
-    python -m recipes train-units --dump dump --exp exp/units2 --minutes 60 --teacher exp/models/units1
+    python -m recipes train-units --dump dump --exp exp/units-first --minutes 60
+    python -m recipes export --exp exp/units-first --dump dump --out exp/models/units-first
+    python -m recipes train-units --dump dump --exp exp/units --minutes 120 --warm-start exp/models/units-first \
+        --set task.clusters_of=layers
 
-Clusters are found once, at the start, by k-means over what a unit sounds like: cepstra and their slope, each of zero mean and
-unit variance over an utterance; with ``--teacher`` the features of an earlier encoder. Export finds the books of the quantiser.
+First, clusters of what a unit sounds like: cepstra and their slopes, found once by k-means. Then clusters of the encoder's own
+layers: a teacher, the running mean of the encoder, hears the recording undisturbed, and books follow what its layers make of it.
+In both, every number is taken to zero mean and unit variance over the utterance. Export finds the books of the quantiser.
 
-Source: HuBERT (arXiv 2106.07447) §II; what is heard is disturbed, its clusters are not (ContentVec, arXiv 2204.09224 §3.1).
-Differs: plain cross entropy of a linear layer, over hidden units alone; speakers are changed by warping the frequency axis.
+Source: HuBERT (arXiv 2106.07447) §II for the first; DinoSR (arXiv 2305.10005) §3 for the second; what is heard is disturbed, its
+clusters are not (ContentVec, arXiv 2204.09224 §3.1). Differs: plain cross entropy of linear layers on the last output, over
+hidden units alone; speakers are changed by warping the frequency axis.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,48 +28,58 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from codec.quantize.clusters import kmeans, nearest
-from codec.units.encoder import HouseUnits, UnitEncoder, UnitEncoderConfig, paired
+from codec.quantize.ema import EmaBook
+from codec.units.encoder import UnitEncoder, UnitEncoderConfig, paired
 from recipes.augment import draw_warp, warp_mel
 from recipes.batch import Corpus, FrameBatches, lengths, pad
 from recipes.export import record_model
 from recipes.train.acoustic import repeats
 from recipes.train.loop import Player, Task, TrainConfig, device_of, move, start_from, train
 from recipes.train.speaker import disturbed
+from tts.base.errors import UsageError
 from vocoder.audio.frames import N_MELS
 from vocoder.nn.config import from_dict
 from vocoder.nn.masks import length_mask
 
 CEPSTRA = 16
+WIDTH = 3 * CEPSTRA
 SAMPLE = 40_000  # units that clusters and books are found from
+KINDS = ("cepstra", "layers")
 
 
 @dataclass(frozen=True)
 class UnitTask:
-    budget: int = 8000  # padded frames a batch
+    budget: int = 3600  # padded frames a batch
     longest: int = 900  # frames; of longer utterances a part
-    clusters: int = 256
+    clusters_of: str = "cepstra"  # or "layers", those that the features are of
+    clusters: int = 256  # of each
+    teacher_decay: float = 0.998  # of the running mean, a step
     hide: float = 0.08  # share of units that begin a hidden stretch
     stretch: int = 8  # units (213 ms) of it
     warp: float = 0.6  # share of utterances heard from a larger or smaller speaker
     disturb: float = 0.5  # share heard through another microphone, in noise
     balance: float = 0.5  # as in acoustic training
 
+    def __post_init__(self):
+        if self.clusters_of not in KINDS:
+            raise UsageError(f"{self.clusters_of!r:.40} is unknown.", where="task.clusters_of", fix=f"Give {' or '.join(KINDS)}.")
+
 
 class UnitTraining(Task):
-    def __init__(self, dump, config: UnitEncoderConfig, task: UnitTask, teacher: HouseUnits | None = None, seed: int = 0):
-        self.task, self.seed, self.teacher = task, seed, teacher
+    def __init__(self, dump, config: UnitEncoderConfig, task: UnitTask, seed: int = 0, warm_start=None):
+        self.task, self.seed = task, seed
         self.train, self.dev = Corpus(Path(dump) / "train"), Corpus(Path(dump) / "dev")
         frames = {key: min(self.train.frames(key), task.longest) for key in self.train.keys}
         self.batches = FrameBatches(frames, task.budget, seed, repeats(self.train, frames, task.balance))
         self.model = UnitEncoder(config)
-        self.classes = nn.Linear(config.dim, task.clusters)
-        rows = sample(self.train, frames, seed, lambda mel, mask: self.sound(mel, mask))
-        self.centres = kmeans(rows, task.clusters, torch.Generator().manual_seed(seed))
-        self.players = [Player("classes", self.classes, self.learn_classes), Player("model", self.model, self.learn_units)]
-
-    def sound(self, mel: Tensor, mask: Tensor) -> Tensor:
-        """mel [B, T, 100], mask [B, T] -> what clusters are of, [B, U, D]."""
-        return cepstra(mel, mask) if self.teacher is None else self.teacher.model.to(mel.device).encode(mel, mask)[0]
+        if warm_start:
+            start_from(self.model, warm_start, "units")
+        self.clusters = Clusters(self.model, task.clusters_of, task.clusters)
+        for i, book in enumerate(self.clusters.books):
+            rows = sample(self.train, frames, seed, lambda mel, mask, i=i: self.clusters.sounds(mel, mask)[i])
+            book.vectors.copy_(kmeans(rows, task.clusters, torch.Generator().manual_seed(seed)))
+            book.start_learning()
+        self.players = [Player("clusters", self.clusters, self.learn_clusters), Player("model", self.model, self.learn_units)]
 
     def batch(self, step: int) -> dict:
         rng = np.random.default_rng([self.seed, step, 5])
@@ -82,21 +96,20 @@ class UnitTraining(Task):
         hide = np.stack([np.convolve(row, np.ones(self.task.stretch))[: len(row)] > 0 for row in starts])
         return batch | {"lengths": lengths(mels), "hide": torch.from_numpy(hide)}
 
-    def learn_classes(self, batch: dict, step: int, scratch: dict) -> dict[str, Tensor]:
+    def learn_clusters(self, batch: dict, step: int, scratch: dict) -> dict[str, Tensor]:
+        self.clusters.follow(self.model, self.task.teacher_decay)
         scratch["hidden"], scratch["targets"] = self.seen(batch)
-        return {"classes": F.cross_entropy(self.classes(scratch["hidden"].detach()).float(), scratch["targets"])}
+        return {"clusters": self.clusters.loss(scratch["hidden"].detach(), scratch["targets"])}
 
     def learn_units(self, batch: dict, step: int, scratch: dict) -> dict[str, Tensor]:
-        return {"hidden": F.cross_entropy(self.classes(scratch["hidden"]).float(), scratch["targets"])}
+        return {"hidden": self.clusters.loss(scratch["hidden"], scratch["targets"])}
 
     def seen(self, batch: dict) -> tuple[Tensor, Tensor]:
-        """Last layer's output and clusters of the hidden units, [M, dim] and [M]."""
+        """Last layer's output and clusters of the hidden units, [M, dim] and [M, n_books]."""
         mask = length_mask(batch["lengths"], batch["mel"].shape[1])
         outputs, units = self.model.layers(batch["heard"], mask, batch["hide"])
         chosen = batch["hide"] & units
-        with torch.no_grad():
-            targets = nearest(self.sound(batch["mel"], mask)[chosen].float(), self.centres.to(mask.device))
-        return outputs[-1][chosen], targets
+        return outputs[-1][chosen], self.clusters.of(batch["mel"], mask, chosen)
 
     def validate(self, model, step: int) -> dict[str, float]:
         """Cross entropy and share of right clusters of hidden dev units, as recorded."""
@@ -104,10 +117,53 @@ class UnitTraining(Task):
         for i in range(0, len(self.dev.keys), 16):
             batch = move(self.collated(self.dev, self.dev.keys[i : i + 16], np.random.default_rng(i)), device_of(model))
             hidden, targets = self.seen(batch)
-            logits = self.classes(hidden).float()
-            total += float(F.cross_entropy(logits, targets, reduction="sum"))
-            right, count = right + int((logits.argmax(-1) == targets).sum()), count + len(targets)
+            total += float(self.clusters.loss(hidden, targets)) * len(targets)
+            right += float((self.clusters.logits(hidden).argmax(-1) == targets).float().mean(1).sum())
+            count += len(targets)
         return {"hidden": total / count, "right": right / count}
+
+
+class Clusters(nn.Module):
+    """What hidden units are told apart by: books, linear layers that guess the codes, and the teacher."""
+
+    def __init__(self, model: UnitEncoder, kind: str, size: int):
+        super().__init__()
+        config = model.config
+        self.teacher = copy.deepcopy(model).requires_grad_(False) if kind == "layers" else None
+        widths = [config.dim] * len(config.layers) if self.teacher else [WIDTH]
+        self.books = nn.ModuleList(EmaBook(size, width) for width in widths)
+        self.guess = nn.ModuleList(nn.Linear(config.dim, size) for _ in self.books)
+
+    def follow(self, model: UnitEncoder, decay: float) -> None:
+        if self.teacher is not None:
+            for mine, its in zip(self.teacher.parameters(), model.parameters(), strict=True):
+                mine.lerp_(its.detach(), 1 - decay)
+
+    def sounds(self, mel: Tensor, mask: Tensor) -> list[Tensor]:
+        """mel [B, T, 100], mask [B, T] -> what each book's clusters are of, [B, U, width]."""
+        if self.teacher is None:
+            return [cepstra(mel, mask)]
+        self.teacher.eval()  # a training loop puts its players into training
+        outputs, units = self.teacher.layers(mel, mask)
+        return [standard(outputs[i - 1], units) for i in self.teacher.config.layers]
+
+    @torch.no_grad()
+    def of(self, mel: Tensor, mask: Tensor, chosen: Tensor) -> Tensor:
+        """Codes [M, n_books] of the chosen [B, U] units; in training the teacher's books learn from them."""
+        codes = []
+        for book, sound in zip(self.books, self.sounds(mel, mask), strict=True):
+            rows = sound[chosen].float()
+            codes.append(nearest(rows, book.vectors))
+            if self.training and self.teacher is not None:
+                book.update(rows, codes[-1])
+        return torch.stack(codes, -1)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """[M, dim] -> [M, n_books, size]."""
+        return torch.stack([guess(hidden).float() for guess in self.guess], 1)
+
+    def loss(self, hidden: Tensor, codes: Tensor) -> Tensor:
+        return F.cross_entropy(self.logits(hidden).flatten(0, 1), codes.flatten())
 
 
 def cut(mel, longest: int, rng) -> np.ndarray:
@@ -124,7 +180,12 @@ def cepstra(mel: Tensor, mask: Tensor) -> Tensor:
     bands = (torch.arange(N_MELS, device=mel.device) + 0.5) / N_MELS
     x = x @ torch.cos(math.pi * bands[:, None] * torch.arange(1, CEPSTRA + 1, device=mel.device))  # DCT of type 2
     slopes = [F.pad(x, (0, 0, 0, n))[:, n:] - F.pad(x, (0, 0, n, 0))[:, :-n] for n in (1, 2)]
-    x, real = torch.cat([x, *slopes], dim=-1), units[..., None].float()
+    return standard(torch.cat([x, *slopes], dim=-1), units)
+
+
+def standard(x: Tensor, mask: Tensor) -> Tensor:
+    """[B, U, D] of zero mean and unit variance over each utterance, 0 where the mask [B, U] is False."""
+    real = mask[..., None].float()
     count = real.sum(1, keepdim=True).clamp(min=1)
     x = (x - (x * real).sum(1, keepdim=True) / count) * real
     return x / ((x.square().sum(1, keepdim=True) / count).sqrt() + 1e-3)
@@ -163,14 +224,11 @@ def main(
     task: UnitTask = UnitTask(),
     config: TrainConfig | None = None,
     max_steps: int | None = None,
-    teacher=None,
     warm_start=None,
 ) -> int:
-    """Train or resume; returns the step reached. ``teacher``: folder of an earlier unit encoder, whose features are clustered."""
+    """Train or resume; returns the step reached. ``warm_start``: folder of a unit encoder to begin from."""
     model = model or UnitEncoderConfig()
     config = config or TrainConfig(learning_rate=1e-3, warmup_steps=300)
     record_model(exp, "units", model, warm_start=warm_start)
-    job = UnitTraining(dump, model, task, HouseUnits(str(teacher)) if teacher else None, config.seed)
-    if warm_start:
-        start_from(job.model, warm_start, "units")
+    job = UnitTraining(dump, model, task, config.seed, warm_start)
     return train(job, config, exp, minutes=minutes, device=device, max_steps=max_steps)[1]

@@ -63,12 +63,12 @@ def whole(mel):
 
 
 def test_codes_tell_sounds_apart_and_not_who_made_them(house):
-    """The commonest code of each sound is another one; half the units of a sound carry it, also from a new utterance."""
+    """The commonest pair of codes of each sound is another one, and a third of its units carry it; by chance of 64 a fifth do."""
     mel = torch.from_numpy(np.repeat(np.random.default_rng(0).normal(0, 2, (SOUNDS, 100)), 20, 0).astype(np.float32) - 5)[None]
     codes = house.units_of_mel(mel, whole(mel))[0].view(SOUNDS, 10, 2)
     joint = codes[..., 0] * TINY.codebook_size + codes[..., 1]
     common, share = joint.mode(1).values, (joint == joint.mode(1).values[:, None]).float().mean(1)
-    assert len(set(common.tolist())) >= SOUNDS - 1 and share.mean() >= 0.5
+    assert len(set(common.tolist())) >= SOUNDS - 1 and share.mean() >= 0.35
     louder = mel + torch.linspace(-1, 2, 100)
     assert torch.equal(house.units_of_mel(louder, whole(mel)), house.units_of_mel(mel, whole(mel)))
 
@@ -109,11 +109,20 @@ def test_books_keep_most_of_what_varies_and_share_it():
         model.vectors(torch.tensor([[0, 8]]))
 
 
-def test_a_teacher_gives_the_clusters(dump, house):
-    job = units.UnitTraining(dump, TINY, units.UnitTask(budget=600, clusters=8), house)
-    assert job.centres.shape == (8, TINY.feature_dim)
-    _, targets = job.seen(job.batch(0))
-    assert len(targets.unique()) >= 3
+def test_clusters_of_layers_are_a_slow_copy_s_and_their_books_learn(dump):
+    job = units.UnitTraining(dump, TINY, units.UnitTask(budget=600, clusters_of="layers", clusters=8, teacher_decay=0.9))
+    clusters, before = job.clusters.train(), [book.vectors.clone() for book in job.clusters.books]
+    job.model.embed.weight.data += 1.0
+    scratch = {}
+    job.learn_clusters(job.batch(0), 0, scratch)
+    assert scratch["targets"].shape[1] == 2 and all(len(codes.unique()) >= 3 for codes in scratch["targets"].T)
+    assert torch.allclose(job.model.embed.weight - clusters.teacher.embed.weight, torch.tensor(0.9), atol=1e-5)
+    assert all(not torch.equal(book.vectors, old) for book, old in zip(clusters.books, before, strict=True))
+    assert not any(parameter.requires_grad for parameter in clusters.teacher.parameters())
+    books = [book.vectors.clone() for book in clusters.books]
+    clusters.eval()
+    job.seen(job.batch(1))
+    assert all(torch.equal(book.vectors, old) for book, old in zip(clusters.books, books, strict=True))
 
 
 def test_another_kind_of_model_is_refused_by_name(dump):

@@ -180,6 +180,7 @@ def test_the_sizes_are_those_of_the_models():
     from tts.aligner import AlignerConfig, AlignerModel
     from tts.models.flow import Flow, FlowConfig
     from tts.models.fs2 import Fs2, Fs2Config
+    from tts.models.infill import Infill, InfillConfig
     from tts.models.text import TextConfig
     from tts.models.variance import VarianceConfig
     from vocoder.fourier import FourierVocoder
@@ -190,6 +191,7 @@ def test_the_sizes_are_those_of_the_models():
         "aligner": AlignerModel(AlignerConfig(n_symbols=inventory.size())),
         "fs2": Fs2(Fs2Config(variance=variance)),
         "flow": Flow(FlowConfig(prior=Fs2Config(variance=variance))),
+        "infill": Infill(InfillConfig(variance)),
         "vocoder": FourierVocoder(),
     }
     told = dict(re.findall(r"^\| (\w+) \| `.*?` \| ([\d.]+) M \|", PAGES["models.md"], re.MULTILINE))

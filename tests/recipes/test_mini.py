@@ -19,6 +19,7 @@ from vocoder.audio.io import read_audio, read_info
 ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "egs" / "mini" / "tts1"
 CODEC = ROOT / "egs" / "mini" / "codec1"
+INFILL = ROOT / "egs" / "mini" / "infill"
 MASKED = ROOT / "egs" / "mini" / "masked1"
 
 
@@ -89,6 +90,22 @@ def test_every_stage_of_the_recipe_runs_and_learns(tmp_path):
     synthetic = np.mean([clip["synthetic"] for clip in scores["clips"]])
     assert synthetic < 0.75  # 0.48 measured after 80 steps; untrained about 1.0
     assert "Held-out sentences, fs2" in (tmp_path / "exp" / "RESULTS.md").read_text()
+    infill_goes_on(tmp_path, folders[:2])
+
+
+def infill_goes_on(folder: Path, data: list[str]) -> None:
+    """The infill recipe on the features and the fs2 that are there."""
+    models = folder / "exp" / "models"
+    done = call(INFILL, *data, "--exp", str(folder / "infill"), "--start", str(models / "fs2"), "--aligner",
+                str(models / "aligner"), "--vocoder", str(models / "vocoder"), "--utterances", "2")  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert re.findall(r"stage (\d): ", done.stderr) == list("12378")
+    metrics = {name: [json.loads(line) for line in (folder / "infill" / name / "metrics.jsonl").read_text().splitlines()]
+               for name in ("infill-free", "infill", "bespoke-2")}  # fmt: skip
+    assert metrics["infill-free"][-1]["dev/flow"] > 1.5 * metrics["infill"][-1]["dev/flow"]  # the text tells much: 2.1 measured
+    assert metrics["bespoke-2"][-1]["dev/bespoke"] < 0.8 * metrics["bespoke-2"][-1]["dev/plain"]  # 0.54 measured
+    assert (folder / "infill" / "models" / "infill" / "bespoke-2-2.json").exists()
+    assert len((folder / "infill" / "synth" / "infill" / "spoken.jsonl").read_text().splitlines()) == 2
 
 
 @pytest.mark.slow
@@ -163,6 +180,19 @@ def test_masked_recipes_call_the_same_stages(name):
     assert ("cp -rL ../tts1/exp/models/fs2 exp/models/masked/text" in done.stderr) is (name == "mini")
 
 
+@pytest.mark.parametrize("name", ["house", "mini"])
+def test_infill_recipes_call_the_same_stages(name):
+    recipe = ROOT / "egs" / name / "infill"
+    done = call(recipe, "--dry-run", "--solvers", "4 8", "--start", "START", "--free-minutes", "7")
+    stages = re.findall(r"-m recipes (\S+)", done.stderr)
+    assert done.returncode == 0, done.stderr
+    assert stages == ["train-acoustic", "export"] * 2 + ["train-bespoke"] * 2 + ["synthesise", "score"]
+    assert all(done.stderr.count(option) == 1 for option in ("task.text_free=true", "--warm-start START", "--minutes 7 "))
+    assert call(recipe, "--list-stages").stdout.splitlines() == [
+        "1 infill without text", "2 infill with text", "3 bespoke solvers", "7 synthesise", "8 evaluate"]  # fmt: skip
+    assert (recipe / "README.md").exists()
+
+
 @pytest.mark.parametrize("name", ["house", "mini", "libritts"])
 def test_codec_recipes_call_the_same_stages(name):
     recipe = ROOT / "egs" / name / "codec1"
@@ -235,9 +265,10 @@ CONFIGURATIONS = sorted(path for path in ROOT.glob("egs/*/*/conf/*.yaml") if "TE
 def test_every_configuration_of_egs_is_read_by_its_dataclasses(path):
     from codec.model import CodecConfig
     from recipes import config
-    from recipes.train import acoustic, aligner, codec, masked, patches, prosody, speaker, vocoder, watermark
+    from recipes.train import acoustic, aligner, bespoke, codec, masked, patches, prosody, speaker, vocoder, watermark
     from recipes.train.loop import TrainConfig
     from tts.aligner import AlignerConfig
+    from tts.models.infill import InfillConfig
     from tts.models.masked import MaskedConfig
     from tts.models.patches import PatchConfig
     from tts.models.prosody import ProsodyModelConfig
@@ -258,6 +289,12 @@ def test_every_configuration_of_egs_is_read_by_its_dataclasses(path):
                 kind: {"text": (TextConfig, {"n_symbols": 9, "languages": [1]}), "task": (acoustic.AcousticTask, {})}
                 for kind in ("fs2", "flow", "megatts")
             },
+            "infill": {
+                "text": (TextConfig, {"n_symbols": 9, "languages": [1]}),
+                "model": (InfillConfig, {"variance": {"text": {"n_symbols": 9, "languages": [1]}}}),
+                "task": (acoustic.AcousticTask, {}),
+            },
+            "bespoke": {"task": (bespoke.BespokeTask, {})},
             "watermark": {"model": (MarkConfig, {}), "task": (watermark.MarkTask, {})},
             "speaker": {"model": (EcapaConfig, {}), "task": (speaker.SpeakerTask, {})},
             "prosody": {"model": (ProsodyModelConfig, {}), "task": (prosody.ProsodyTask, {})},

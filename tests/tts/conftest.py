@@ -6,6 +6,7 @@ import torch
 
 from tts.models.flow import Flow, FlowConfig
 from tts.models.fs2 import Fs2, Fs2Config
+from tts.models.infill import Infill, InfillConfig
 from tts.models.megatts import Megatts, MegattsConfig, ProsodyConfig
 from tts.models.reference import ReferenceConfig
 from tts.models.text import TextConfig
@@ -27,7 +28,7 @@ def variance_config(**text):
     )  # fmt: skip
 
 
-def build(kind, freeze_prior=False, **text):
+def build(kind, freeze=False, **text):
     """A tiny model whose zero-initialised layers are not zero, so that everything before them matters."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -38,8 +39,11 @@ def build(kind, freeze_prior=False, **text):
             prosody = ProsodyConfig(dim=12, hidden=16, n_frame_blocks=1, n_phone_blocks=1, codebook_size=8, code_dim=4)
             model = Megatts(MegattsConfig(prior.variance, prosody, hidden=24, n_blocks=3, drop_codes=0.0))
             model.variance.prosody.quantizer.initialise(torch.randn(500, 4), torch.Generator().manual_seed(0))
+        elif kind == "infill":
+            sizes = {"dim": 16, "hidden": 24, "n_blocks": 3, "pitch_dim": 8, "time_dim": 8, "steps": 2}
+            model = Infill(InfillConfig(prior.variance, freeze, **sizes, drop_condition=0.0, drop_context_text=0.0))
         else:
-            model = Flow(FlowConfig(prior, freeze_prior, dim=16, hidden=24, n_blocks=3, time_dim=8, drop_condition=0.0, steps=2))
+            model = Flow(FlowConfig(prior, freeze, dim=16, hidden=24, n_blocks=3, time_dim=8, drop_condition=0.0, steps=2))
         for parameter in model.parameters():
             if not parameter.any():
                 torch.nn.init.normal_(parameter, std=0.1)
@@ -103,7 +107,7 @@ def model_folder(tmp_path_factory):
     from vocoder.nn.config import to_dict
 
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    for kind in ("fs2", "flow"):
+    for kind in ("fs2", "flow", "infill"):
         model = build(kind, n_symbols=inventory.size())
         config = {
             "kind": "acoustic",

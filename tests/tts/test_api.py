@@ -21,7 +21,7 @@ from vocoder.audio.frames import HOP_LENGTH
 TEXT = "Good morning, dear friends. This is the second sentence!\n\nAnd a new paragraph."
 
 
-@pytest.fixture(scope="module", params=["fs2", "flow"])
+@pytest.fixture(scope="module", params=["fs2", "flow", "infill"])
 def synthesizer(request, model_folder):
     return Synthesizer(model_folder / request.param)
 
@@ -260,6 +260,18 @@ def test_energy_is_a_gain_in_decibels(fs2):
 def test_solver_settings_are_refused_where_there_is_no_solver(fs2):
     with pytest.raises(UsageError, match="fs2 has no solver"):
         fs2.synth("Hello.", language="en", steps=4)
+    with pytest.raises(UsageError, match="fs2 has no solver"):
+        fs2.synth("Hello.", language="en", solver="euler")
+
+
+def test_a_solver_that_the_model_lacks_is_refused_before_any_sound(model_folder):
+    infill = Synthesizer(model_folder / "infill")
+    with pytest.raises(UnavailableError, match="no bespoke solver of 3 steps"):
+        next(infill.stream("Hello.", language="en", steps=3, solver="bespoke"))
+    plan = infill.plan("Hello.", language="en", solver="euler")
+    other = infill.plan("Hello.", language="en")
+    assert np.array_equal(infill.render(plan).samples, infill.synth("Hello.", language="en", solver="euler").samples)
+    assert not np.array_equal(infill.render(plan).samples, infill.render(other).samples)
 
 
 def test_a_language_that_was_never_heard_is_noted(fs2):

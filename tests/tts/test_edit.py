@@ -167,12 +167,12 @@ def test_a_prosody_model_takes_the_place_of_the_walk():
     """It gets what is known with its codes, draws the span alone, and its best draw is spoken, moved to what is heard nearby."""
     old = phones_of("He left a box here, and then we went to sleep.")
     change = rewrite(old, phones_of("He left a bag here, and then we went to sleep."))
-    size, asked, spoken = len(change.phones), {}, []
+    size, asked, spoken, around = len(change.phones), {}, [], []
     frames = np.where(is_silent(old.ids), 0, 6)
     ends = np.concatenate([[0], np.cumsum(frames)])
     flat = PhonePlan(np.full(size, 5), np.full(size, 100, np.float32), np.full(size, -5, np.float32))
     total, n_old = int(ends[-1]), len(old)
-    mel, f0 = np.full((total, 100), -5, np.float32), np.full(total, 120, np.float32)
+    mel, f0 = np.arange(total, dtype=np.float32)[:, None].repeat(100, 1) / total - 5, np.full(total, 120, np.float32)
     pitch, energy = np.full(n_old, np.log(200.0)), np.full(n_old, -4.0)
     recording = Recording(1.0, mel, f0, ends, pitch, energy, floor=np.full(100, -9.0), codes=np.arange(n_old))
 
@@ -182,8 +182,9 @@ def test_a_prosody_model_takes_the_place_of_the_walk():
         codes = [np.where(sought, 900 + i, known.codes) for i in range(n)]
         return [Candidate(replace(known, codes=codes[i], pitch=pitches[i]), -abs(i - 2)) for i in range(n)]
 
-    def infer(phones, plan, noise):
+    def infer(phones, plan, noise, true, stays):
         spoken.append(plan)
+        around.append((true, stays))
         total = int(plan.durations.sum())
         return np.full((total, 100), -6, np.float32), np.full(total, 90, np.float32)
 
@@ -198,6 +199,9 @@ def test_a_prosody_model_takes_the_place_of_the_walk():
     assert drawn.score == 0 and len(drawn.scores) == 5 and (plan.codes[sought] == 902).all()
     assert np.array_equal(plan.durations[kept], frames[change.source[kept]])
     assert plan.pitch[sought] == pytest.approx(120 * 200 / 100, rel=1e-3)  # draw 2, an octave up as all that is heard
+    (true, stays), new = around[0], np.repeat(sought, plan.durations)
+    heard_frames = np.concatenate([np.arange(ends[i], ends[i + 1]) for i in change.source[kept]])
+    assert np.array_equal(stays, ~new) and np.array_equal(true[stays], mel[heard_frames])
     first, last = drawn.span
     assert last - first == 320 * plan.durations[sought].sum() and len(drawn.wav) > last
 

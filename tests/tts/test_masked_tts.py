@@ -1,6 +1,7 @@
 """``masked``: from a store with units and tokens to a model folder that the synthesiser speaks with."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,13 @@ from codec import Codec
 from codec.model import CodecConfig, CodecModel
 from codec.units.encoder import UnitEncoder, UnitEncoderConfig
 from codec.units.extractor import unit_extractor
+from codec.units.unitfile import UnitFacts
 from recipes.codes import write_codes
 from recipes.export import export
 from recipes.store import Store, StoreWriter
 from recipes.train.loop import TrainConfig
 from recipes.train.masked import MaskedTask, MaskedTraining, main
+from recipes.units import FACTS
 from tts.api import Controls, Synthesizer
 from tts.base.errors import DataError, ModelError, UnavailableError
 from tts.models import load_acoustic, masked_tts
@@ -76,6 +79,8 @@ def dump(tmp_path_factory, parts):
         for store in stores.values():
             store.close()
         (place / "utterances.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        facts = UnitFacts.of(unit_extractor(f"house:{parts / 'units'}"))
+        (place / FACTS).write_text(json.dumps(asdict(facts)))
         assert write_codes(place, Codec.load(parts / "codec")) == count
     return folder
 
@@ -225,5 +230,5 @@ def test_other_companions_are_refused_by_name(folder, parts, dump, tmp_path):
         load_acoustic(place)
     model = tiny(parts)
     (dump / "train" / "codes.facts.json").write_text(json.dumps({"codec": "other", "weights": "00"}))
-    with pytest.raises(DataError, match="another codec"):
+    with pytest.raises(DataError, match="codes are those of 00"):
         MaskedTraining(dump, model, load_acoustic(parts / "text")[0].variance, MaskedTask())

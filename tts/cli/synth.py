@@ -39,9 +39,11 @@ _EXAMPLES = """\
 @click.option("--seed", type=values.SEED, default=0, show_default=True, metavar="N|random", help="Same seed, same samples.")
 @click.option("--accent", type=click.Choice(["native", "speaker"]), default="native", show_default=True,
               help="speaker: foreign text with the accent of the voice's own language.")  # fmt: skip
-@click.option("--model", metavar="NAME|DIR", help="megatts, fs2, or a model folder.")
-@click.option("--steps", type=click.IntRange(1, 128), metavar="N", help="Solver steps (flow), passes (masked).")
-@click.option("--guidance", type=click.FloatRange(0.0, 10.0), metavar="X", help="Guidance strength (flow, masked).")
+@click.option("--model", metavar="NAME|DIR", help="megatts, fs2, infill, or a model folder.")
+@click.option("--steps", type=click.IntRange(1, 128), metavar="N", help="Solver steps (flow, infill), passes (masked).")
+@click.option("--guidance", type=click.FloatRange(0.0, 10.0), metavar="X", help="Guidance strength (flow, infill, masked).")
+@click.option("--solver", type=click.Choice(["euler", "midpoint", "bespoke"]),
+              help="Solver (flow, infill); bespoke where the model has one.")  # fmt: skip
 @click.option("--phonemes", is_flag=True, help="The text is IPA.")
 @click.option("--lexicon", metavar="FILE", help="TSV of word and IPA.")
 @click.option("--format", "format_", metavar="NAME", help="wav, flac, ogg, opus, mp3 or pcm; default by the file's ending.")
@@ -81,6 +83,7 @@ def command(
     model,
     steps,
     guidance,
+    solver,
     phonemes,
     lexicon,
     format_,
@@ -140,6 +143,7 @@ def command(
         "prosody_strength": prosody_strength,
         "steps": steps,
         "guidance": guidance,
+        "solver": solver,
         "watermark": not no_watermark,
         "reason": reason,
     }

@@ -1,7 +1,8 @@
 """The sound of new words in their sentence, with the true mel around them.
 
-The decoder speaks the whole sentence as it was said but for the new words, so it sees what is before and after; the vocoder
-then gets the true mel and pitch of what was said, and between them the decoder's, brought to the recording's spectrum.
+The decoder speaks the whole sentence as it was said but for the new words, so it sees what is before and after; an ``infill``
+sees the true mel there, and fills the gap. The vocoder then gets the true mel and pitch of what was said, and between them the
+decoder's, brought to the recording's spectrum.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Speaker:
     """The models, in the voice of the recording."""
 
     plan: Callable  # phones -> PhonePlan
-    infer: Callable  # phones, PhonePlan, noise key -> (mel [T, 100], F0 [T])
+    infer: Callable  # phones, PhonePlan, noise key, true mel [T, 100], bool [T] where it is kept -> (mel [T, 100], F0 [T])
     decode: Callable  # mel, F0, seed, stream -> float32 [320 T]
     codes_of: Callable | None = None  # mel, durations -> prosody codes [N], of a model that has them
     draw: Callable | None = None  # phones, known PhonePlan, sought [N], key, n -> tts.sampler.Candidate of a prosody model
@@ -49,8 +50,9 @@ class Speaker:
             with torch.inference_mode():
                 return acoustic.variance.plan(phones, voice)
 
-        def infer(phones, plan, noise):
-            return (x.numpy() for x in acoustic.infer(phones, voice, plan, steps=None, guidance=None, noise=noise)[:2])
+        def infer(phones, plan, noise, mel, kept):
+            around = {"context": (mel, kept)} if acoustic.kind == "infill" else {}
+            return (x.numpy() for x in acoustic.infer(phones, voice, plan, noise=noise, **around)[:2])
 
         def draw(phones, known, sought, key, n):
             return sampler.plans(phones, voice, key, n=n, known=known, sought=sought)
@@ -125,8 +127,8 @@ def draw_region(speaker: Speaker, recording: Recording, change, number: int, can
         score, plan = max(scores), drawn[int(np.argmax(scores))].plan
         values = np.where(context.known[:, None], context.heard, logs(plan) + context.offset())
     plan = planned(plan, context, values, source, recording)
-    mel, f0 = speaker.infer(phones, plan, (seed, number))
     frames, borders = frame_sources(plan.durations, source, recording.ends), np.concatenate([[0], np.cumsum(plan.durations)])
+    mel, f0 = speaker.infer(phones, plan, (seed, number), recording.mel[frames], frames >= 0)
     mel = matched(np.asarray(mel), frames, np.repeat(is_silent(phones.ids), plan.durations), recording)
     f0 = np.where(frames >= 0, recording.f0[frames], np.asarray(f0)).astype(np.float32)
     a, b = int(borders[start]), int(borders[end])

@@ -22,11 +22,15 @@ def load_acoustic(folder):
     if config.get("inventory") != inventory.digest(model.variance.config.text.n_symbols):
         raise ModelError("the model was trained with another phone inventory.", where=folder, code="model.inventory")
     load_into(model, tensors, str(folder))
+    if hasattr(model, "solvers"):
+        from tts.models import solver
+
+        model.solvers = solver.load(folder, config["model_id"])
     return model.eval(), config
 
 
 def model_classes(architecture: str):
-    """Model and config class of "fs2", "flow", "masked" or "megatts"."""
+    """Model and config class of "fs2", "flow", "infill", "masked" or "megatts"."""
     from tts.base.errors import ModelError
 
     if architecture == "fs2":
@@ -37,6 +41,10 @@ def model_classes(architecture: str):
         from tts.models.flow import Flow, FlowConfig
 
         return Flow, FlowConfig
+    if architecture == "infill":
+        from tts.models.infill import Infill, InfillConfig
+
+        return Infill, InfillConfig
     if architecture == "masked":
         from tts.models.masked_tts import MaskedTts, MaskedTtsConfig
 
@@ -46,4 +54,4 @@ def model_classes(architecture: str):
 
         return Megatts, MegattsConfig
     raise ModelError(f"architecture {architecture!r} is unknown.",
-                     fix="Known: fs2, flow, masked, megatts. A newer parlance may know it.")  # fmt: skip
+                     fix="Known: fs2, flow, infill, masked, megatts. A newer parlance may know it.")  # fmt: skip

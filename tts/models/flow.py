@@ -23,13 +23,13 @@ from torch import Tensor
 from tts.base.errors import ModelError
 from tts.base.rng import normal
 from tts.models.fs2 import Fs2, Fs2Config, coloured
+from tts.models.solver import ORDERS, Table, choose, integrate
 from tts.models.variance import PhonePlan, VarianceAdaptor, VoiceTensors, band_mask
 from vocoder.audio.frames import N_MELS
 from vocoder.nn.attention import CrossAttention
 from vocoder.nn.convnext import ConvNeXtBlock
 from vocoder.nn.masks import length_mask
 
-SOLVERS = ("euler", "midpoint")
 RESIDUAL_SCALE = 0.7  # natural logarithm units: about the spread of natural around mean mel
 
 
@@ -44,14 +44,14 @@ class FlowConfig:
     sigma_min: float = 1e-4
     dropout: float = 0.0
     drop_condition: float = 0.1  # share of utterances trained without text and voice, for guidance
-    solver: str = "midpoint"
+    solver: str = "midpoint"  # where the model has no bespoke solver of as many steps
     steps: int = 4  # default of synthesis; midpoint evaluates twice a step
     guidance: float = 0.0  # of a residual it amplifies errors: DNSMOS on dev 2.71 without, 2.36 with 0.5
     temperature: float = 0.3  # scale of the initial noise; DNSMOS on dev 2.71, 2.65 with 0.5, 2.48 with 0.7
 
     def __post_init__(self):
-        if self.solver not in SOLVERS:
-            raise ModelError(f"solver {self.solver!r} is unknown.", fix=f"Known: {', '.join(SOLVERS)}.")
+        if self.solver not in ORDERS:
+            raise ModelError(f"solver {self.solver!r} is unknown.", fix=f"Known: {', '.join(ORDERS)}.")
 
 
 class Flow(nn.Module):
@@ -60,6 +60,7 @@ class Flow(nn.Module):
     def __init__(self, config: FlowConfig):
         super().__init__()
         self.config = config
+        self.solvers: dict[tuple[int, int], Table] = {}  # bespoke ones, of its folder
         variance = config.prior.variance
         self.prior = Fs2(config.prior)
         style_dim = variance.reference.style_dim
@@ -122,35 +123,39 @@ class Flow(nn.Module):
         return losses
 
     @torch.inference_mode()
-    def infer(self, phones, voice: VoiceTensors, plan: PhonePlan, *, steps=None, guidance=None, noise=(0, 0)):
+    def infer(self, phones, voice: VoiceTensors, plan: PhonePlan, *, steps=None, guidance=None, solver=None, noise=(0, 0)):
         """Mel [T, 100] and F0 [T] (Hz, 0 = unvoiced) of one clause; ``noise`` = (seed, clause) decides all chance."""
         mel, f0, gain, (conditions, mask, cond, tokens, _) = self.prior.predict(phones, voice, plan)
         seed, clause = noise
         x = torch.from_numpy(normal(seed, ("flow", clause), (1, mask.shape[1], N_MELS))) * self.config.temperature
-        x = self.solve(x, (conditions, normalised(mel), mask, cond, tokens), steps or self.config.steps, guidance)
+        x = self.solve(x, (conditions, normalised(mel), mask, cond, tokens), steps or self.config.steps, guidance, solver)
         return coloured((mel + x * RESIDUAL_SCALE)[0] + gain, voice), f0
 
     def solve(self, x: Tensor, given: tuple, steps: int, guidance: float | None = None, solver: str | None = None) -> Tensor:
-        """Integrate from noise x [B, T, 100] at t = 0 to t = 1 in equal steps."""
+        """Integrate from noise x [B, T, 100] at t = 0 to t = 1; the solver as of :func:`tts.models.solver.choose`."""
         guidance = self.config.guidance if guidance is None else guidance
-        h = 1.0 / steps
-        for i in range(steps):
-            v = self.guided(x, i * h, given, guidance)
-            if (solver or self.config.solver) == "midpoint":
-                v = self.guided(x + h / 2 * v, (i + 0.5) * h, given, guidance)
-            x = x + h * v
-        return x
+        return integrate(self.field(given, guidance), x, choose(self.solvers, self.config.solver, steps, solver))
 
-    def guided(self, x: Tensor, t: float, given: tuple, guidance: float) -> Tensor:
-        """(1 + a) v(conditions) - a v(nothing): classifier-free guidance as in Voicebox §3.4."""
+    def field(self, given: tuple, guidance: float):
+        """Velocity of x [B, T, 100] at a time: (1 + a) v(conditions) - a v(nothing), guidance as in Voicebox §3.4."""
         conditions, mean, mask, cond, tokens = given
-        time = torch.full((len(x),), float(t), device=x.device)
-        v = self.velocity(x, time, conditions, mean, mask, cond, tokens)
-        if guidance == 0:
-            return v
         nothing = [torch.zeros_like(a) for a in (conditions, mean)]
-        free = self.velocity(x, time, *nothing, mask, torch.zeros_like(cond), torch.zeros_like(tokens))
-        return (1 + guidance) * v - guidance * free
+
+        def velocity(x: Tensor, t: Tensor) -> Tensor:
+            t = t.expand(len(x))
+            v = self.velocity(x, t, conditions, mean, mask, cond, tokens)
+            if guidance == 0:
+                return v
+            free = self.velocity(x, t, *nothing, mask, torch.zeros_like(cond), torch.zeros_like(tokens))
+            return (1 + guidance) * v - guidance * free
+
+        return velocity
+
+    def given(self, batch: dict) -> tuple:
+        """What :meth:`field` needs of a batch of recordings, on natural timing and pitch."""
+        conditions, _, cond, tokens, _ = self.variance.training_pass(batch)
+        mask = length_mask(batch["frame_lengths"], batch["mel"].shape[1])
+        return conditions, normalised(self.prior.decode(conditions, mask, cond, tokens)[0]), mask, cond, tokens
 
     def decode(self, conditions: Tensor, mask: Tensor, cond: Tensor, tokens: Tensor):
         """As ``Fs2.decode``, by integration from torch's noise: mel [B, T, 100], F0 residual, voicing [B, T]."""

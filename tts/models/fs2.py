@@ -87,8 +87,8 @@ class Fs2(nn.Module):
         return losses
 
     @torch.inference_mode()
-    def infer(self, phones, voice: VoiceTensors, plan: PhonePlan, *, steps=None, guidance=None, noise=None):
-        """Mel [T, 100] and F0 [T] (Hz, 0 = unvoiced) of one clause; steps, guidance and noise have no meaning here."""
+    def infer(self, phones, voice: VoiceTensors, plan: PhonePlan, *, steps=None, guidance=None, solver=None, noise=None):
+        """Mel [T, 100] and F0 [T] (Hz, 0 = unvoiced) of one clause; a solver and noise have no meaning here."""
         mel, f0, gain, _ = self.predict(phones, voice, plan)
         return coloured(mel[0] + gain, voice), f0
 

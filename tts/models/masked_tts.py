@@ -148,11 +148,11 @@ class MaskedTts(nn.Module):
         return losses
 
     @torch.inference_mode()
-    def infer(self, phones, voice: VoiceTensors, plan: PhonePlan, *, steps=None, guidance=None, noise=(0, 0)):
+    def infer(self, phones, voice: VoiceTensors, plan: PhonePlan, *, steps=None, guidance=None, solver=None, noise=(0, 0)):
         """Mel [T, 100], F0 [T] (Hz, 0 = unvoiced) and the hint [T, dim] that the codec's decoder takes, of one clause.
 
         ``steps``: passes over the units and over the first level of tokens; ``guidance`` of both; ``noise``: the seed, and the
-        number of the clause.
+        number of the clause. There is no solver.
         """
         changes = {name: value for name, value in (("steps", steps), ("guidance", guidance)) if value is not None}
         units = self.said(phones, voice, plan, replace(UNITS, **changes), generator(noise[0], ("units", *noise[1:])))

@@ -1,0 +1,1 @@
+../../TEMPLATE/infill/infill.sh
