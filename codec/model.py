@@ -193,6 +193,17 @@ class CodecModel(nn.Module):
         """[B, 320 T] -> codes [B, n_q, T] int64."""
         return self.quantizer.encode(self.latent(wav, semantic), n_q)
 
+    def encode_mel(self, mel: Tensor, n_q: int | None = None) -> Tensor:
+        """Log-mel [B, T, 100] -> codes [B, n_q, T] int64, as of the samples that it was made of.
+
+        Raises:
+            ModelError: this codec hears samples, or a teacher's features.
+        """
+        if self.config.encoder != "mel" or self.needs_teacher:
+            raise ModelError("this codec does not encode a mel alone.", where="codec", code="codec.mel",
+                             fix="Take one with encoder mel, and without semantic_input.")  # fmt: skip
+        return self.quantizer.encode(self.encoder.of_mel(mel).float(), n_q)
+
     def controls(self, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """codes [B, n_q, T] -> mel [B, T, 100], F0 [B, T] Hz (0 = unvoiced), hint [B, T, dim]: what drives the vocoder."""
         return self.drive(self.quantizer.decode(codes), codes.shape[1])

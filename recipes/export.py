@@ -70,7 +70,7 @@ def export(exp, dump, out, *, dtype: str = "float16", voices_from_minutes: float
     heard = corpus_facts(dump)
     config = {"kind": facts["kind"], "model": facts["model"], "steps": step, **heard, **facts.get("extra", {})}
     config |= {name: facts[name] for name in ("architecture", "began_from") if name in facts}
-    if facts["kind"] == "acoustic":
+    if facts["kind"] == "acoustic" and "inventory" not in config:
         config["inventory"] = inventory.digest(facts["model"].get("prior", facts["model"])["variance"]["text"]["n_symbols"])
     if facts["kind"] == "aligner":
         config["inventory"] = inventory.digest(facts["model"]["n_symbols"])

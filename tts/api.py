@@ -136,7 +136,8 @@ class Synthesizer:
             prosody: "regression" predicts the likeliest; "causal" and "masked" draw from prosody models, for models with prosody
                 codes (``megatts``); with "causal+durations" the causal model tells the durations too.
             prosody_voice, prosody_strength: Another voice whose manner is mixed in, 0 to 1; by the causal prosody model.
-            steps, guidance: Of the solver of ``flow`` and ``infill``; the model's defaults when None.
+            steps, guidance: Of the solver of ``flow`` and ``infill``, or passes and guidance of ``masked``; the model's defaults
+                when None.
             solver: "euler", "midpoint", or "bespoke" where the model has one of so many steps; None takes the best there is.
             watermark: False leaves the inaudible watermark out; then a ``reason`` is needed, which files of it carry.
 
@@ -277,9 +278,11 @@ class Synthesizer:
         reading = frontend.read(text, language, lexicon=lexicon, phonemes=phonemes)
         self._load()
         asked = [name for name, value in (("steps", steps), ("guidance", guidance), ("solver", solver)) if value is not None]
-        if asked and not hasattr(self._acoustic, "solvers"):
-            raise UsageError(f"{self._acoustic.kind} has no solver.", where=asked[0], code=f"controls.{asked[0]}",
-                             fix=f"Leave {asked[0]} out, or take a flow or infill model.")  # fmt: skip
+        passes = ("steps", "guidance") if self._acoustic.kind == "masked" else ()
+        refused = [] if hasattr(self._acoustic, "solvers") else [name for name in asked if name not in passes]
+        if refused:
+            raise UsageError(f"{self._acoustic.kind} has no solver.", where=refused[0], code=f"controls.{refused[0]}",
+                             fix=f"Leave {refused[0]} out, or take a flow or infill model.")  # fmt: skip
         if solver is not None:
             from tts.models.solver import choose
 
@@ -447,16 +450,21 @@ class Synthesizer:
         from tts.models import load_acoustic
         from tts.sampler import Directors
         from tts.watermark import Mark
-        from vocoder.api import Vocoder
 
         if self.threads:
             torch.set_num_threads(self.threads)
         self._mark = Mark.load()
         self._acoustic, self._config = load_acoustic(self.folder)
         self._directors = Directors(self.folder, self._acoustic)
-        own = self.folder / "vocoder"
-        self._vocoder = Vocoder.load(own) if own.is_dir() else Vocoder.load(projections=PROJECTIONS)
+        self._vocoder = getattr(self._acoustic, "vocoder", None) or self._own_vocoder()
         self._loading = time.perf_counter() - started
+
+    def _own_vocoder(self):
+        """The vocoder in the model's folder; else the house vocoder."""
+        from vocoder.api import Vocoder
+
+        own = self.folder / "vocoder"
+        return Vocoder.load(own) if own.is_dir() else Vocoder.load(projections=PROJECTIONS)
 
     def _voice_tensors(self, voice: Voice):
         import torch
@@ -506,7 +514,7 @@ class Synthesizer:
         """Clause i, which begins at sample ``start``, in chunks, then the pause behind it. The first chunk carries the timings
         of the whole clause.
         """
-        mel, f0 = self._acoustic.infer(
+        mel, f0, *hint = self._acoustic.infer(
             clause, manner.tensors, phone_plan, steps=manner.steps, guidance=manner.guidance, solver=manner.solver,
             noise=(manner.seed, i),
         )  # fmt: skip
@@ -533,7 +541,8 @@ class Synthesizer:
         pause = clause.pause_after + (0.0 if is_last else gap(clause) / manner.controls.rate)
         done, total = 0, len(f0) * HOP_LENGTH
         yield from silence(chunk, clause.pause_before)
-        for wav in self._vocoder.stream(mel, f0.numpy(), seed=manner.seed, stream=("vocoder", i)):
+        extra = hint[0].numpy() if hint else None
+        for wav in self._vocoder.stream(mel, f0.numpy(), manner.seed, ("vocoder", i), extra):
             fade_in, done = done == 0, done + len(wav)
             yield replace(chunk, samples=limited(faded(wav, fade_in, done == total)))
             chunk = replace(chunk, words=(), phones=(), chunks=(), prosody=())

@@ -121,16 +121,11 @@ class Converter:
         Yields:
             Samples, as many in all as were given.
         """
-        head, blocks = _head(iter(blocks))
+        head, blocks = beginning(iter(blocks))
         source = Source.measure(head)
-        shift, size, join = self.shift(source, voice, pitch), 0, np.zeros(0, np.float32)
-        for i, piece in enumerate(pieces(head, blocks)):
-            made = self._piece(piece, source, shift, voice, (seed, i))
-            ramp = np.linspace(0, 1, len(join), dtype=np.float32)
-            made[: len(join)] = ramp * made[: len(join)] + (1 - ramp) * join
-            join = made[piece.n_samples :]
-            size += piece.n_samples
-            yield made[: piece.n_samples]
+        shift = self.shift(source, voice, pitch)
+        cut = enumerate(pieces(head, blocks))
+        yield from joined((piece, self._piece(piece, source, shift, voice, (seed, i))) for i, piece in cut)
 
     def _piece(self, piece: Piece, source: Source, shift: float, voice, noise: tuple) -> np.ndarray:
         """The samples of a piece, and JOIN more where another follows."""
@@ -279,6 +274,16 @@ def pieces(head: np.ndarray, blocks: Iterator[np.ndarray]) -> Iterator[Piece]:
         held, start, first = held[kept:], start + size - kept, first + kept // HOP_LENGTH
 
 
+def joined(made: Iterable[tuple[Piece, np.ndarray]]) -> Iterator[np.ndarray]:
+    """The samples of pieces, each with JOIN more of what follows, over which it goes over into the next."""
+    join = np.zeros(0, np.float32)
+    for piece, samples in made:
+        ramp = np.linspace(0, 1, len(join), dtype=np.float32)
+        samples[: len(join)] = ramp * samples[: len(join)] + (1 - ramp) * join
+        join = samples[piece.n_samples :]
+        yield samples[: piece.n_samples]
+
+
 def quiet_cut(wav: np.ndarray) -> int:
     """Samples up to the quietest place behind the shortest length of a piece; a multiple of the hop."""
     level = np.square(wav[: len(wav) // HOP_LENGTH * HOP_LENGTH].reshape(-1, HOP_LENGTH)).mean(1)
@@ -286,7 +291,7 @@ def quiet_cut(wav: np.ndarray) -> int:
     return (SHORTEST + int(around.argmin())) * HOP_LENGTH
 
 
-def _head(blocks: Iterator[np.ndarray]) -> tuple[np.ndarray, Iterator[np.ndarray]]:
+def beginning(blocks: Iterator[np.ndarray]) -> tuple[np.ndarray, Iterator[np.ndarray]]:
     """The first minutes, and what follows."""
     parts, size = [], 0
     for block in blocks:

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tts.base import rng
 from tts.base.errors import ModelError, UnavailableError, UsageError
+from tts.models import masked
 from tts.models.prosody import OPEN, Prompt, ProsodyModel, ProsodyModelConfig, Sampled, two_sided
 from tts.models.variance import LONGEST_PHONE, PhonePlan, VoiceTensors, may_be_silent, phone_tensors
 
@@ -158,7 +158,7 @@ def merged(known: PhonePlan, drawn: PhonePlan, sought: np.ndarray) -> PhonePlan:
 
 def generator(key: tuple) -> torch.Generator:
     """A generator of its own for (seed, names and numbers)."""
-    return torch.Generator().manual_seed(int(rng.generator(key[0], ("prosody", *key[1:])).integers(2**62)))
+    return masked.generator(key[0], ("prosody", *key[1:]))
 
 
 class Directors:

@@ -63,8 +63,10 @@ class Vocoder:
         chunks = list(self.stream(mel, f0, seed, stream))
         return np.concatenate(chunks) if chunks else np.zeros(0, dtype=np.float32)
 
-    def stream(self, mel: np.ndarray, f0: np.ndarray, seed: int = 0, stream=("vocoder",)) -> Iterator[np.ndarray]:
+    def stream(self, mel: np.ndarray, f0: np.ndarray, seed: int = 0, stream=("vocoder",), extra=None) -> Iterator[np.ndarray]:
         """The same samples in chunks as they are ready, a short one first.
+
+        ``extra``: [T, dim] float32 as of ``FourierVocoder.forward``: what a codec knows beside the mel.
 
         Each chunk is computed with as many frames on both sides as can reach it, so that cuts leave no trace.
         """
@@ -96,6 +98,7 @@ class Vocoder:
                     torch.from_numpy(noise),
                     pulses[:, a * HOP_LENGTH : b * HOP_LENGTH],
                     held[:, a:b],
+                    None if extra is None else torch.from_numpy(extra[a:b])[None],
                 )[0]
             yield wav[(start - a) * HOP_LENGTH : (end - a) * HOP_LENGTH].numpy()
             start, size = end, CHUNK

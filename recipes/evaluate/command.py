@@ -408,6 +408,60 @@ def references(context, speech, split, per_corpus, corpora, out, results):
         f"Frames of {len(clips)} clips. Noise below the active speech; 60 dB stands for none."], "references-activity")
 
 
+@evaluate.command()
+@table_options("test")
+@click.option("--model", metavar="DIR", help="Patches model; the house model if left out.")
+@click.option("--passes", multiple=True, type=click.IntRange(1, 128), default=[1, 4, 8, 16], show_default=True, metavar="N",
+              help="Of the masked model; may be repeated.")  # fmt: skip
+@click.option("--rate", type=click.IntRange(4000, 20_000), default=8000, show_default=True, metavar="HZ",
+              help="Sample rate that the recordings are brought to.")  # fmt: skip
+@click.pass_context
+def enhance(context, speech, split, per_corpus, corpora, model, passes, rate, out, results):
+    """Bandwidth extension: distance above the cut-off beside interpolation."""
+    from recipes.evaluate import enhance as experiment
+    from recipes.evaluate.clips import read_clips, select
+    from tts.enhance import Enhancer
+    from tts.models.patches import WHOLE_BAND
+
+    whole = {name: [clip for clip in clips if (clip.bandwidth_hz or 0) >= WHOLE_BAND]
+             for name, clips in read_clips(speech, split).items()}  # fmt: skip
+    rows, records = experiment.extension(select(whole, per_corpus, corpora or None), Enhancer.load(model), passes, rate)
+    write(context, f"Bandwidth extension from {rate / 2000:g} kHz", rows, records, [
+        f"Held-out recordings of the whole band, brought to {rate} Hz and back. Mean difference of log-mels above "
+        f"{rate / 2000:g} kHz, pauses left out; of a frame: of its mean over these bands. Passes: the mel that the masked model "
+        "finds; samples: that of what tts enhance writes, by the vocoder and with the crossover; true codes: what the tiles "
+        "themselves lose. Straight line: through the last 20 bands of a frame."])
+
+
+@evaluate.command()
+@table_options("test")
+@click.option("--model", default="masked", show_default=True, metavar="NAME|DIR", help="A masked or flow model.")
+@click.option("--passes", "budgets", multiple=True, type=click.IntRange(1, 128), default=[1, 4, 8, 16, 32], show_default=True,
+              metavar="N", help="As tts synth --steps; may be repeated.")  # fmt: skip
+@SPEAKER_ENCODER
+@click.pass_context
+def passes(context, speech, split, per_corpus, corpora, model, budgets, speaker_encoder, out, results):
+    """Quality of a model against its budget of passes."""
+    from recipes.evaluate import passes as experiment
+    from recipes.evaluate.clips import read_clips, select
+    from recipes.evaluate.house import House, text_phones
+    from recipes.evaluate.judges import speaker_judges
+    from tts.aligner import Aligner
+
+    house, (judges, about) = House.load(model), speaker_judges(speaker_encoder)
+    clips = [clip for clip in select(read_clips(speech, split), per_corpus, corpora or None) if house.has_own_voice(clip)]
+
+    def speak(clip, steps):
+        spoken = house.speak(clip, steps=steps)
+        return spoken.wav, spoken.rtf
+
+    rows, records = experiment.quality(clips, speak, budgets, text_phones, Aligner.load().recognise, judges)
+    write(context, f"Passes, {house.kind}", rows, records, [
+        "House voices say sentences of their own held-out recordings. Passes of a masked model: over its units, and as many over "
+        "the first level of tokens; every other level takes one. Similarity: cosine to the speaker's other recordings. "
+        f"{about} Phones by the project's own recogniser."], f"passes-{house.kind}")
+
+
 def _codec(folder):
     from codec import Codec
 

@@ -56,11 +56,11 @@ class House:
     def has_own_voice(self, clip: Utterance) -> bool:
         return self.voice_of(clip) == clip.speaker
 
-    def speak(self, clip: Utterance, voice=None) -> Spoken:
-        """The text of a clip; ``voice`` is a name or a Voice."""
+    def speak(self, clip: Utterance, voice=None, **request) -> Spoken:
+        """The text of a clip; ``voice`` is a name or a Voice; ``request`` as of ``Synthesizer.synth``."""
         voice = voice or self.voice_of(clip)
         started = time.perf_counter()
-        speech = self.synthesizer.synth(clip.text, voice=voice, language=clip.language, seed=self.seed)
+        speech = self.synthesizer.synth(clip.text, voice=voice, language=clip.language, seed=self.seed, **request)
         taken = time.perf_counter() - started
         samples = np.asarray(speech.samples, np.float32)
         return Spoken(samples, voice if isinstance(voice, str) else "cloned", taken * speech.sample_rate / max(len(samples), 1))

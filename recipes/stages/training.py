@@ -170,6 +170,53 @@ def train_content(dump, exp, minutes, device, config, overrides, pack, max_steps
     click.echo(f"train-content: step {step:,} in {exp}")
 
 
+@click.command(epilog="Example:  python -m recipes codes --dump dump")
+@click.option("--dump", default="dump", show_default=True, metavar="DIR", help="Feature store.")
+@click.option("--codec", metavar="DIR", help="Codec; the house codec if left out.")
+def codes(dump, codec):
+    """Tokens of every utterance of every split, from its mel. A split that has them is left as it is."""
+    from pathlib import Path
+
+    from codec import Codec
+    from recipes.codes import write_codes
+    from recipes.stages.data import SPLITS
+
+    sound = Codec.load(codec)
+    for split in SPLITS:
+        if (Path(dump) / split / "utterances.jsonl").exists():
+            click.echo(f"codes: {split}: {write_codes(Path(dump) / split, sound):,} utterances of {sound.name}")
+
+
+@click.command("train-masked", epilog="Example:  python -m recipes train-masked --exp exp/masked --minutes 60")
+@training_options
+@click.option("--acoustic", metavar="DIR", help="Acoustic model whose text side is taken; the house fs2 if left out.")
+@click.option("--codec", metavar="DIR", help="Codec that made the tokens; the house codec if left out.")
+@click.option("--extractor", default="house", show_default=True, metavar="NAME", help="Of the units.")
+@click.option("--warm-start", metavar="DIR", help="Masked model to go on from.")
+def train_masked(dump, exp, minutes, device, config, overrides, pack, max_steps, acoustic, codec, extractor, warm_start):
+    """Text to units and units to codec tokens (task.part: both, units, tokens). YAML sections: units, tokens, task, train."""
+    from recipes.train import masked
+
+    given = _prepare(config, overrides, ("units", "tokens", "task", "train"), pack, dump)
+    step = masked.main(dump, exp, minutes, acoustic, codec, extractor, device, given["units"], given["tokens"],
+                       _dataclass(masked.MaskedTask, given["task"]), _train(given), max_steps, warm_start)  # fmt: skip
+    click.echo(f"train-masked: step {step:,} in {exp}")
+
+
+@click.command("train-patches", epilog="Example:  python -m recipes train-patches --exp exp/patch-books --minutes 15")
+@training_options
+@click.option("--warm-start", metavar="DIR", help="Model folder with trained books; task.part=masked needs one.")
+def train_patches(dump, exp, minutes, device, config, overrides, pack, max_steps, warm_start):
+    """Books of mel tiles, then (task.part=masked) the model that finds missing tiles. YAML sections: model, task, train."""
+    from recipes.train import patches
+    from tts.models.patches import PatchConfig
+
+    given = _prepare(config, overrides, ("model", "task", "train"), pack, dump)
+    model, task = _dataclass(PatchConfig, given["model"]), _dataclass(patches.PatchTask, given["task"])
+    step = patches.main(dump, exp, minutes, device, model, task, _train(given), max_steps, warm_start)
+    click.echo(f"train-patches: step {step:,} in {exp}")
+
+
 @click.command(epilog="Example:  python -m recipes align --dump dump --aligner exp/models/aligner")
 @click.option("--dump", default="dump", show_default=True, metavar="DIR", help="Feature store.")
 @click.option("--aligner", metavar="DIR", help="Aligner; the house aligner if left out.")

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "egs" / "mini" / "tts1"
 CODEC = ROOT / "egs" / "mini" / "codec1"
 INFILL = ROOT / "egs" / "mini" / "infill"
+MASKED = ROOT / "egs" / "mini" / "masked1"
 
 
 def call(recipe: Path, *options: str) -> subprocess.CompletedProcess:
@@ -135,6 +136,50 @@ def test_every_stage_of_the_codec_recipe_runs_and_learns(tmp_path):
     assert "Held-out sentences, codec" in (tmp_path / "exp" / "RESULTS.md").read_text()
 
 
+@pytest.mark.slow
+def test_every_stage_of_masked_decoding_runs_and_learns(tmp_path):
+    """On an fs2, a codec and units that have hardly begun; only the aligner has to be good."""
+    data, dump = (f"--{name}={tmp_path / name}" for name in ("data", "dump"))
+    exps = {name: tmp_path / name for name in ("tts1", "codec1", "units1", "masked1")}
+    before = {
+        "tts1": ("--vocoder-steps", "3", "--acoustic-steps", "3", "--stop-stage", "6", "--data-options",
+                 f"--downloads {tmp_path}/downloads --per-voice 12"),
+        "codec1": ("--stage", "4", "--stop-stage", "6", "--autoencoder-steps", "3", "--codes-steps", "3"),
+        "units1": ("--stop-stage", "3", "--first-steps", "3", "--second-steps", "3"),
+    }  # fmt: skip
+    for name, options in before.items():
+        done = call(ROOT / "egs" / "mini" / name, data, dump, f"--exp={exps[name]}", *options, "--nj", "1")
+        assert done.returncode == 0, done.stderr[-3000:]
+    parts = {"acoustic": "tts1/models/fs2", "codec": "codec1/models/codec", "units": "units1/models/units",
+             "aligner": "tts1/models/aligner"}  # fmt: skip
+    given = [f"--{name}={tmp_path / place}" for name, place in parts.items()]
+    done = call(MASKED, data, dump, f"--exp={exps['masked1']}", *given, "--nj", "1", "--utterances", "2")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert re.findall(r"stage (\d): ", done.stderr) == list("1234567")
+
+    def curve(name):
+        return [json.loads(line) for line in (exps["masked1"] / name / "metrics.jsonl").read_text().splitlines()]
+
+    for name, losses in (("masked", ("units", "tokens")), ("patches", ("codes",))):
+        rows = [row for row in curve(name) if losses[0] in row]
+        assert all(rows[-1][loss] < 0.95 * rows[0][loss] for loss in losses), name
+    spoken = (exps["masked1"] / "synth" / "masked" / "spoken.jsonl").read_text().splitlines()
+    assert len(spoken) == 2 and "Held-out sentences, masked" in (exps["masked1"] / "RESULTS.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["house", "mini"])
+def test_masked_recipes_call_the_same_stages(name):
+    recipe = ROOT / "egs" / name / "masked1"
+    done = call(recipe, "--dry-run", "--ngpu", "1", "--codec", "c", "--masked-minutes", "7")
+    stages = re.findall(r"-m recipes (\S+)", done.stderr)
+    assert done.returncode == 0
+    assert stages == ["units", "codes", "train-masked", "export", "train-patches", "export", "train-patches", "export",
+                      "synthesise", "score"]  # fmt: skip
+    assert done.stderr.count("--codec c") == 2 and "cp -rL c exp/models/masked/codec" in done.stderr
+    assert "--minutes 7 " in done.stderr and "--device cuda" in done.stderr and (recipe / "README.md").exists()
+    assert ("cp -rL ../tts1/exp/models/fs2 exp/models/masked/text" in done.stderr) is (name == "mini")
+
+
 @pytest.mark.parametrize("name", ["house", "mini"])
 def test_infill_recipes_call_the_same_stages(name):
     recipe = ROOT / "egs" / name / "infill"
@@ -220,10 +265,12 @@ CONFIGURATIONS = sorted(path for path in ROOT.glob("egs/*/*/conf/*.yaml") if "TE
 def test_every_configuration_of_egs_is_read_by_its_dataclasses(path):
     from codec.model import CodecConfig
     from recipes import config
-    from recipes.train import acoustic, aligner, bespoke, codec, prosody, speaker, vocoder, watermark
+    from recipes.train import acoustic, aligner, bespoke, codec, masked, patches, prosody, speaker, vocoder, watermark
     from recipes.train.loop import TrainConfig
     from tts.aligner import AlignerConfig
     from tts.models.infill import InfillConfig
+    from tts.models.masked import MaskedConfig
+    from tts.models.patches import PatchConfig
     from tts.models.prosody import ProsodyModelConfig
     from tts.models.speaker import EcapaConfig
     from tts.models.text import TextConfig
@@ -251,6 +298,12 @@ def test_every_configuration_of_egs_is_read_by_its_dataclasses(path):
             "watermark": {"model": (MarkConfig, {}), "task": (watermark.MarkTask, {})},
             "speaker": {"model": (EcapaConfig, {}), "task": (speaker.SpeakerTask, {})},
             "prosody": {"model": (ProsodyModelConfig, {}), "task": (prosody.ProsodyTask, {})},
+            "patches": {"model": (PatchConfig, {}), "task": (patches.PatchTask, {})},
+            "masked": {
+                "units": (MaskedConfig, {"codebook_size": 9}),
+                "tokens": (MaskedConfig, {"codebook_size": 9}),
+                "task": (masked.MaskedTask, {}),
+            },
         }
     )
     sections = sections[path.stem.split("-")[0]] | {"train": (TrainConfig, {})}

@@ -125,7 +125,7 @@ def test_memory_does_not_grow_with_the_recording(monkeypatch):
     monkeypatch.setattr(convert, "HEAD", 5)
     held = 0
     second = speech(1.0)
-    head, rest = convert._head(iter([second] * 3600))
+    head, rest = convert.beginning(iter([second] * 3600))
     assert len(head) == 5 * RATE
     for piece in pieces(head, rest):
         held = max(held, len(piece.wav))

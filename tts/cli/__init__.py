@@ -25,6 +25,7 @@ COMMANDS = {
     "clone": "Make a voice file of recordings of a person.",
     "convert": "Speak a recording again in another voice.",
     "edit": "Change words in a recording.",
+    "enhance": "Add the band that a recording lacks.",
     "align": "Tell when each word of a recording is said.",
     "codec": "Encode speech to tokens and back.",
     "units": "Turn speech into discrete units, and read unit files.",

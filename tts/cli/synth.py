@@ -40,8 +40,8 @@ _EXAMPLES = """\
 @click.option("--accent", type=click.Choice(["native", "speaker"]), default="native", show_default=True,
               help="speaker: foreign text with the accent of the voice's own language.")  # fmt: skip
 @click.option("--model", metavar="NAME|DIR", help="megatts, fs2, infill, or a model folder.")
-@click.option("--steps", type=click.IntRange(1, 128), metavar="N", help="Solver steps (flow, infill).")
-@click.option("--guidance", type=click.FloatRange(0.0, 10.0), metavar="X", help="Guidance strength (flow, infill).")
+@click.option("--steps", type=click.IntRange(1, 128), metavar="N", help="Solver steps (flow, infill), passes (masked).")
+@click.option("--guidance", type=click.FloatRange(0.0, 10.0), metavar="X", help="Guidance strength (flow, infill, masked).")
 @click.option("--solver", type=click.Choice(["euler", "midpoint", "bespoke"]),
               help="Solver (flow, infill); bespoke where the model has one.")  # fmt: skip
 @click.option("--phonemes", is_flag=True, help="The text is IPA.")

@@ -52,7 +52,7 @@ class Speaker:
 
         def infer(phones, plan, noise, mel, kept):
             around = {"context": (mel, kept)} if acoustic.kind == "infill" else {}
-            return (x.numpy() for x in acoustic.infer(phones, voice, plan, noise=noise, **around))
+            return (x.numpy() for x in acoustic.infer(phones, voice, plan, noise=noise, **around)[:2])
 
         def draw(phones, known, sought, key, n):
             return sampler.plans(phones, voice, key, n=n, known=known, sought=sought)

@@ -17,6 +17,8 @@ def load_acoustic(folder):
     config, tensors = load_model(folder, "acoustic")
     model_class, config_class = model_classes(config.get("architecture"))
     model = build(model_class, from_dict(config_class, config.get("model"), str(folder)))
+    if model.kind == "masked":
+        model.gather(folder)
     if config.get("inventory") != inventory.digest(model.variance.config.text.n_symbols):
         raise ModelError("the model was trained with another phone inventory.", where=folder, code="model.inventory")
     load_into(model, tensors, str(folder))
@@ -28,7 +30,7 @@ def load_acoustic(folder):
 
 
 def model_classes(architecture: str):
-    """Model and config class of "fs2", "flow", "infill" or "megatts"."""
+    """Model and config class of "fs2", "flow", "infill", "masked" or "megatts"."""
     from tts.base.errors import ModelError
 
     if architecture == "fs2":
@@ -43,9 +45,13 @@ def model_classes(architecture: str):
         from tts.models.infill import Infill, InfillConfig
 
         return Infill, InfillConfig
+    if architecture == "masked":
+        from tts.models.masked_tts import MaskedTts, MaskedTtsConfig
+
+        return MaskedTts, MaskedTtsConfig
     if architecture == "megatts":
         from tts.models.megatts import Megatts, MegattsConfig
 
         return Megatts, MegattsConfig
     raise ModelError(f"architecture {architecture!r} is unknown.",
-                     fix="Known: fs2, flow, infill, megatts. A newer parlance may know it.")  # fmt: skip
+                     fix="Known: fs2, flow, infill, masked, megatts. A newer parlance may know it.")  # fmt: skip

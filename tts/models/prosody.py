@@ -27,11 +27,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tts.base.errors import DataError, ModelError
+from tts.models.masked import OPEN, gumbel, still_hidden, surest
 from tts.models.variance import masked_mean
 from vocoder.nn.attention import rotate
 
 FORMS = ("causal", "masked")
-OPEN = -2  # in ``known``: to be sampled
 LEARNED_STEPS = 8  # of the masked form's synthesis
 
 
@@ -270,10 +270,8 @@ class ProsodyModel(nn.Module):
             sure = p.gather(2, drawn[..., None])[..., 0].clamp(min=1e-9).log()
             if i == 1:
                 log_p = p.gather(2, codes.clamp(min=0)[..., None])[..., 0].clamp(min=1e-9).log()  # of the given ones
-            keep = int(sought * math.cos(math.pi / 2 * i / steps)) if i < steps else 0
-            chance = draw.gumbel(sure.shape) * (1 - i / steps)  # a little luck keeps draws different
-            rank = (sure + chance).masked_fill(~hidden, torch.inf).argsort(1).argsort(1)
-            now = hidden & (rank >= keep)
+            chance = gumbel(sure.shape, draw.generator) * draw.temperature * (1 - i / steps)  # luck keeps draws different
+            now = surest(hidden, sure + chance, still_hidden(sought, i, steps))
             codes, log_p = torch.where(now, drawn, codes), torch.where(now, sure, log_p)
             hidden = hidden & ~now
         return Sampled(codes[:, lead:], log_p[:, lead:], None)
@@ -294,10 +292,6 @@ class Draw:
             return index[..., 0]
         best = best.clamp(min=1e-12).pow(1 / self.temperature)
         return index.gather(-1, torch.multinomial(best, 1, generator=self.generator))[..., 0]
-
-    def gumbel(self, shape) -> Tensor:
-        u = torch.rand(shape, generator=self.generator).clamp(1e-9, 1 - 1e-9)
-        return -(-u.log()).log() * self.temperature
 
 
 def shifted(values: Tensor, first: Tensor, fill) -> Tensor:

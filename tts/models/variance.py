@@ -79,7 +79,7 @@ class VoiceTensors:
     tokens: Tensor  # [n_tokens, dim]
     memory: Tensor | None = None  # [M, dim] the reference as heard, for models that attend to all of it (``megatts``)
     colour: Tensor | None = None  # [100] added to every mel (tts/colour.py)
-    prompt: Tensor | None = None  # [P, 100] the end of the reference, for models that go on from it (``infill``)
+    prompt: object | None = None  # what models that go on from the reference make of it: mel (``infill``), tokens (``masked``)
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def mel_to_hz(mel):
 def mel_filterbank(config: MelConfig = MEL) -> Tensor:
     """[n_fft // 2 + 1, n_mels] float32 triangles of equal area."""
     bins = np.arange(config.n_fft // 2 + 1) * config.sample_rate / config.n_fft
-    edges = mel_to_hz(np.linspace(hz_to_mel(config.f_min), hz_to_mel(config.f_max), config.n_mels + 2))
+    edges = band_edges(config)
     low, centre, high = edges[:-2], edges[1:-1], edges[2:]
     rising = (bins[:, None] - low) / (centre - low)
     falling = (high - bins[:, None]) / (high - centre)
@@ -68,6 +68,11 @@ def mel_filterbank(config: MelConfig = MEL) -> Tensor:
         return torch.from_numpy(triangles.astype(np.float32))
 
 
+def band_edges(config: MelConfig = MEL) -> np.ndarray:
+    """[n_mels + 2] Hz: band m rises from edge m, has its peak at m + 1 and ends at m + 2."""
+    return mel_to_hz(np.linspace(hz_to_mel(config.f_min), hz_to_mel(config.f_max), config.n_mels + 2))
+
+
 def band_centres(config: MelConfig = MEL) -> np.ndarray:
     """[n_mels] centre of each band in Hz: tells which bands a recording's bandwidth reaches."""
-    return mel_to_hz(np.linspace(hz_to_mel(config.f_min), hz_to_mel(config.f_max), config.n_mels + 2))[1:-1]
+    return band_edges(config)[1:-1]

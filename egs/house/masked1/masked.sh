@@ -1,0 +1,1 @@
+../../TEMPLATE/masked1/masked.sh
