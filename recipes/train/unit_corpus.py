@@ -1,0 +1,182 @@
+"""What the trainings over units share: utterances with their units, speaker embeddings, codebooks.
+
+Units are those of ``python -m recipes units`` (feature ``units`` of the store); the codebooks come from the same extractor. The
+speaker of an utterance is the embedding of any utterance of that speaker: recordings of one person differ, voices must not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import tts.units  # noqa: F401 - adds the aligner to the extractors
+from codec.units.encoder import FRAMES_A_UNIT
+from codec.units.extractor import unit_extractor
+from recipes.augment import warp_bandwidth, warp_f0, warp_mel
+from recipes.batch import Corpus, lengths, pad
+from recipes.config import over
+from recipes.train.acoustic import dropped
+from tts.base.errors import DataError
+from tts.models.reference import reference_crop
+from tts.models.speaker import SHORTEST, SpeakerEncoder
+from tts.models.units import NO_CODE, LayersConfig, UnitsConfig
+from vocoder.audio.f0 import interpolate_log_f0
+from vocoder.nn.config import from_dict, to_dict
+
+
+@dataclass(frozen=True)
+class Books:
+    """Codebooks of an extractor, and which they are."""
+
+    vectors: Tensor  # [G, K, D] float32
+    units_id: str
+
+    @classmethod
+    def of(cls, extractor: str) -> Books:
+        """Of a name as ``unit_extractor`` takes it.
+
+        Raises:
+            UsageError, UnavailableError: it has no codebooks, or is not here.
+        """
+        found = unit_extractor(extractor)
+        return cls(found.codebooks.float().cpu(), found.units_id)
+
+    @property
+    def config(self) -> UnitsConfig:
+        return UnitsConfig(*self.vectors.shape)
+
+
+class UnitCorpus:
+    """Train and dev utterances that have units, with a language number and an embedding for each.
+
+    Args:
+        dump: Feature store with ``units``.
+        units: What the codes have to be.
+        aligned: Leave out utterances without durations.
+        longest: Frames; longer ones are left out.
+
+    Raises:
+        NoInputError: The store has no units.
+        DataError: Units of another extractor or clock.
+    """
+
+    def __init__(self, dump, units: UnitsConfig, aligned: bool, longest: int, shortest: int = SHORTEST, encoder=None):
+        folders = {split: Path(dump) / split for split in ("train", "dev")}
+        self.train, self.dev = (Corpus(folder, dropped(folder)) for folder in folders.values())
+        self.frames, self.dev_keys = ({k: n for k in usable(corpus, units, aligned) if shortest <= (n := corpus.frames(k))}
+                                      for corpus in (self.train, self.dev))  # fmt: skip
+        self.frames = {key: n for key, n in self.frames.items() if n <= longest}
+        self.encoder = encoder or SpeakerEncoder.load()
+        self.speakers = {name: SpeakerVectors(corpus, keys, self.encoder)
+                         for name, corpus, keys in (("train", self.train, self.frames), ("dev", self.dev, self.dev_keys))}  # fmt: skip
+
+    @property
+    def layers(self) -> LayersConfig:
+        """Layers of a model that is to know every language of the corpus."""
+        return LayersConfig(languages_of(self.train), speaker_dim=self.encoder.model.config.dim)
+
+    def sound(self, split: str, keys: list[str], rng, warps=None) -> dict:
+        """What ``vec2mel`` takes of some utterances; ``warps`` are percents by which speakers are made larger or smaller.
+
+        The units are those of the recording: of a warped one only sound and embedding change.
+        """
+        corpus, warps = getattr(self, split), warps or [0] * len(keys)
+        rows = [corpus.utterances[key] for key in keys]
+
+        def warped(how, name):
+            return [how(np.asarray(corpus.get(name, key)), percent) for key, percent in zip(keys, warps, strict=True)]
+
+        mels, f0s = warped(warp_mel, "mel"), warped(warp_f0, "f0")
+        units = [np.asarray(corpus.get("units", key)) for key in keys]
+        bands = [warp_bandwidth(float(row.bandwidth_hz), percent) for row, percent in zip(rows, warps, strict=True)]
+        return {
+            "keys": keys,
+            "units": pad(units, np.int64, NO_CODE),
+            "unit_lengths": lengths(units),
+            "languages": pad([self.languages(corpus, key, len(u)) for key, u in zip(keys, units, strict=True)], np.int64),
+            "speaker": self.embeddings(split, keys, rng, warps),
+            "mel": pad(mels, np.float32, np.log(1e-5)),
+            "frame_lengths": lengths(mels),
+            "log_f0": pad([interpolate_log_f0(f0) for f0 in f0s], np.float32),
+            "voiced": pad([f0 > 0 for f0 in f0s], np.float32),
+            "bandwidth": torch.tensor(bands),
+        }
+
+    def embeddings(self, split: str, keys: list[str], rng, warps=None) -> Tensor:
+        """Of any utterance of each key's speaker, [B, S]."""
+        warps = warps or [0] * len(keys)
+        drawn = [self.speakers[split].draw(key, rng, percent) for key, percent in zip(keys, warps, strict=True)]
+        return torch.from_numpy(np.stack(drawn))
+
+    @staticmethod
+    def languages(corpus: Corpus, key: str, n_units: int) -> np.ndarray:
+        """Language id of each unit [U]: that of the phone that sounds, or of the utterance where nothing is aligned."""
+        from frontend.languages import resolve
+
+        if not (corpus.dump / "durations.json").exists() or key not in corpus.store("durations"):
+            return np.full(n_units, resolve(corpus.utterances[key].language).id)
+        of_frames = np.repeat(np.asarray(corpus.get("langs", key), np.int64), corpus.get("durations", key))
+        return of_frames[::FRAMES_A_UNIT][:n_units]
+
+
+class SpeakerVectors:
+    """Embeddings of the utterances of a split, each heard once, from 4 s in its middle."""
+
+    def __init__(self, corpus: Corpus, keys, encoder: SpeakerEncoder):
+        self.corpus, self.encoder = corpus, encoder
+        self.utterances: dict[str, list[str]] = {}
+        for key in sorted(keys):
+            self.utterances.setdefault(corpus.utterances[key].speaker, []).append(key)
+        self._kept: dict[tuple[str, int], np.ndarray] = {}
+
+    def draw(self, key: str, rng, percent: int = 0) -> np.ndarray:
+        """float32 [S] of any utterance of its speaker, made larger or smaller by ``percent``."""
+        choices = self.utterances[self.corpus.utterances[key].speaker]
+        return self.of(choices[int(rng.integers(len(choices)))], percent)
+
+    def of(self, key: str, percent: int = 0) -> np.ndarray:
+        if (key, percent) not in self._kept:
+            mel = np.asarray(self.corpus.get("mel", key), np.float32)
+            self._kept[key, percent] = self.encoder.embed(warp_mel(reference_crop(mel), percent))
+        return self._kept[key, percent]
+
+
+def usable(corpus: Corpus, units: UnitsConfig, aligned: bool) -> list[str]:
+    """Keys that have units (and durations); their units are checked."""
+    store = corpus.store("units")
+    if len(store) and not (store.array.shape[1:] == (units.n_books,) and 0 <= store.array.min()
+                           and store.array.max() < units.codebook_size):  # fmt: skip
+        raise DataError(f"units do not fit {units.n_books} books of {units.codebook_size}.", where=corpus.dump / "units.bin",
+                        code="units.codes", fix="Make them again: python -m recipes units --dump DUMP --extractor NAME.")  # fmt: skip
+    keys = [key for key in corpus.keys if key in store and (not aligned or key in corpus.store("durations"))]
+    for key in keys:
+        if store.rows(key) != -(-corpus.frames(key) // FRAMES_A_UNIT):
+            raise DataError(f"{store.rows(key)} units for {corpus.frames(key)} frames.", where=key, code="units.clock",
+                            fix=f"Use an extractor with one unit for {FRAMES_A_UNIT} frames.")  # fmt: skip
+    return keys
+
+
+def languages_of(corpus: Corpus) -> tuple[int, ...]:
+    """Frontend ids of a corpus' languages, in order."""
+    from frontend.languages import resolve
+
+    return tuple(sorted({resolve(row.language).id for row in corpus.utterances.values()}))
+
+
+def sized(config_class, books: Books, corpus: UnitCorpus, changes: dict | None):
+    """The configuration of a decoder of these units, for this corpus, with ``changes`` at any depth.
+
+    Raises:
+        ModelError: The class has no such field.
+    """
+    defaults = to_dict(config_class(units=books.config, layers=corpus.layers))
+    return from_dict(config_class, over(defaults, changes or {}), "model")
+
+
+def facts(books: Books, corpus: UnitCorpus) -> dict:
+    """What a model folder says of the units and embeddings that it was trained with."""
+    return {"units_id": books.units_id, "speaker_model": corpus.encoder.config["model_id"]}

@@ -1,0 +1,223 @@
+"""Train ``vec2wav``: units of recordings to their samples, through its bottleneck, together with its generator.
+
+    python -m recipes train-vec2wav --dump dump --exp exp/vec2wav --vocoder vocoder/assets/house --minutes 240
+
+Until ``task.wave_from`` there is no waveform: the bottleneck and the frame decoder learn vectors, mel and F0, which is cheap; then
+the generator joins with the mel loss at five resolutions, from ``task.adversarial_from`` on with discriminators. Crops are those
+of the vocoder's training, and units are heard a while before and after them. Text is not read.
+
+Weights of the source (§2.5 of its configuration): bottleneck 1, prior 0.1, features 2, mel 45, frame 450 (of raw vectors).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+from codec.units.encoder import FRAMES_A_UNIT
+from recipes.export import record_model
+from recipes.losses import multi_scale_mel_loss
+from recipes.train.loop import TrainConfig, device_of, move, start_from, train
+from recipes.train.unit_corpus import Books, UnitCorpus, facts, sized
+from recipes.train.vocoder import CONTEXT, VocoderTask, VocoderTraining
+from tts.base.errors import DataError, UsageError
+from tts.models.fs2 import to_hz
+from tts.models.units import NO_CODE
+from tts.models.vec2mel import decoder_losses
+from tts.models.vec2wav import Vec2wav, Vec2wavConfig
+from vocoder.audio.f0 import interpolate_log_f0
+from vocoder.audio.frames import HOP_LENGTH
+from vocoder.audio.mel import log_mel
+from vocoder.excitation import pulse_train
+from vocoder.fourier import FourierVocoder, VocoderConfig
+from vocoder.nn.config import from_dict, to_dict
+
+AROUND = 16  # units on both sides of a crop that only the network sees
+SAMPLE = 12_000  # units that the books begin from
+DEV_CLIPS, DEV_FRAMES = 16, 224
+
+
+@dataclass(frozen=True)
+class Vec2wavTask(VocoderTask):
+    extractor: str = "house"  # whose units they are
+    wave_from: int = 1500  # step at which the generator joins
+    commitment_weight: float = 1.0
+    prior_weight: float = 0.1
+    frame_weight: float = 1.0  # of rebuilt vectors, in variances of the codebook
+    head_weight: float = 3.0  # of mel, F0 and voicing that drive the generator
+
+
+class Whole(nn.Module):
+    """What is trained together, and shipped as a model folder with a vocoder in it."""
+
+    def __init__(self, units: Vec2wavConfig, vocoder: VocoderConfig):
+        super().__init__()
+        self.units, self.vocoder = Vec2wav(units), FourierVocoder(vocoder)
+
+
+class Vec2wavTraining(VocoderTraining):
+    def __init__(self, dump, corpus: UnitCorpus, model: Whole, task: Vec2wavTask, seed: int = 0):
+        super().__init__(dump, model, task, seed)
+        self.corpus, self.used = corpus, {"coarse": [], "fine": []}
+        self.size = task.crop_frames + 2 * CONTEXT
+        if self.size % FRAMES_A_UNIT:
+            raise UsageError(f"a crop of {task.crop_frames} frames is no whole number of units.", where="task.crop_frames")
+        if task.adversarial_from < task.wave_from:
+            raise UsageError("discriminators cannot join before the waveform.", where="task.adversarial_from",
+                             fix="Set it to wave_from or more.")  # fmt: skip
+        self.keys = np.array(sorted(key for key, n in corpus.frames.items() if n >= self.size))
+        if not len(self.keys):
+            raise DataError(f"no utterance has {self.size} frames.", where=dump, fix="Set task.crop_frames lower.")
+        weights = np.sqrt([corpus.frames[key] for key in self.keys])
+        self.shares = weights / weights.sum()
+
+    def batch_of(self, seeds: list[int]) -> dict:
+        rng = np.random.default_rng(seeds)
+        keys = [str(key) for key in rng.choice(self.keys, self.task.batch_size, p=self.shares)]
+        starts = [int(rng.integers(0, (self.corpus.frames[key] - self.size) // FRAMES_A_UNIT + 1)) for key in keys]
+        batch = self.crops("train", keys, starts, self.size) | {"speaker": self.corpus.embeddings("train", keys, rng)}
+        jitter = 1 + self.task.f0_jitter * torch.from_numpy(rng.standard_normal((len(keys), 1)).astype(np.float32))
+        flipped = torch.from_numpy(rng.random(tuple(batch["f0"].shape)) < self.task.voicing_flips)
+        return batch | {"f0": torch.where(flipped, 0.0, batch["f0"] * jitter)}
+
+    def crops(self, split: str, keys: list[str], starts: list[int], size: int) -> dict:
+        """``size`` frames of some utterances from unit ``start`` on, with the units AROUND them."""
+        corpus, sounds = getattr(self.corpus, split), getattr(self, split)  # utterances; samples and pitch
+        rows: dict[str, list] = {name: [] for name in ("wav", "mel", "f0", "log_f0", "units", "languages")}
+        n_units = size // FRAMES_A_UNIT
+        for key, start in zip(keys, starts, strict=True):
+            frames = slice(FRAMES_A_UNIT * start, FRAMES_A_UNIT * start + size)
+            f0, codes = sounds.f0[key], np.asarray(corpus.get("units", key), np.int64)
+            rows["wav"].append(sounds.wav[key][frames.start * HOP_LENGTH : frames.stop * HOP_LENGTH].astype(np.float32) / 32767)
+            rows["mel"].append(np.asarray(corpus.get("mel", key)[frames], np.float32))
+            rows["f0"].append(f0[frames])
+            rows["log_f0"].append(interpolate_log_f0(f0)[frames])
+            rows["units"].append(around(codes, start, n_units, NO_CODE))
+            rows["languages"].append(around(self.corpus.languages(corpus, key, len(codes)), start, n_units, 0))
+        batch = {name: torch.from_numpy(np.stack(arrays)) for name, arrays in rows.items()}
+        bands = [float(corpus.utterances[key].bandwidth_hz) for key in keys]
+        return batch | {"keys": keys, "bandwidth": torch.tensor(bands), "voiced": (batch["f0"] > 0).float(),
+                        "frame_lengths": torch.full((len(keys),), size)}  # fmt: skip
+
+    def heads(self, batch: dict, scratch: dict) -> tuple[Tensor, Tensor, Tensor]:
+        """Predicted mel, F0 and voicing of the crop; the losses of the bottleneck go to ``scratch``. Once a step."""
+        if "heads" not in scratch:
+            codes = batch["units"]
+            decoded = self.model.units(codes, batch["speaker"], batch["languages"], codes[..., 0] != NO_CODE, scratch)
+            inner = slice(FRAMES_A_UNIT * AROUND, -FRAMES_A_UNIT * AROUND)
+            scratch["heads"] = tuple(values[:, inner] for values in decoded)
+            for name, usage in scratch["usage"].items():
+                self.used[name].append(usage["perplexity"].mean())
+        return scratch["heads"]
+
+    def run(self, batch: dict, step: int, scratch: dict) -> tuple[Tensor, Tensor]:
+        if "fake" not in scratch:
+            mel = self.heads(batch, scratch)[0]
+            start = torch.rand(len(mel), device=mel.device)
+            wav = self.model.vocoder(mel, batch["f0"], pulses=pulse_train(batch["f0"], start))
+            inner = slice(CONTEXT * HOP_LENGTH, -CONTEXT * HOP_LENGTH)
+            scratch["real"], scratch["fake"] = batch["wav"][:, inner], wav[:, inner]
+        return scratch["real"], scratch["fake"]
+
+    def generate(self, batch: dict, step: int, scratch: dict) -> dict[str, Tensor]:
+        task = self.task
+        losses = {f"head/{name}": task.head_weight * loss for name, loss in decoder_losses(self.heads(batch, scratch), batch).items()}
+        for name in ("commitment", "prior", "frame"):
+            losses[name] = getattr(task, f"{name}_weight") * scratch[name]
+        if step < task.wave_from:
+            return losses
+        real, fake = self.run(batch, step, scratch)
+        losses["mel"] = task.mel_weight * multi_scale_mel_loss(real, fake)
+        return losses | self.judged(fake, step, scratch)
+
+    def report(self) -> dict[str, float]:
+        """Perplexity of the heads' codes, mean over heads, 1 to 64."""
+        figures = {f"{name}/perplexity": float(torch.stack(seen).mean()) for name, seen in self.used.items() if seen}
+        self.used = {name: [] for name in self.used}
+        return figures
+
+    def validate(self, model: Whole, step: int) -> dict[str, float]:
+        """L1 of log-mel between dev clips and what the predicted mel and pitch sound like; and of the predicted mel itself."""
+        keys = [key for key in self.corpus.dev_keys if self.corpus.dev.frames(key) >= DEV_FRAMES][::7][:DEV_CLIPS]
+        if not keys:
+            return {}
+        mel, made, wav = self.copies(model, keys)
+        heard, natural = log_mel(made), log_mel(wav)
+        return {"mel_l1": float((heard - natural).abs().mean()), "head_l1": float((mel - natural).abs().mean())}
+
+    def copies(self, model: Whole, keys: list[str]) -> tuple[Tensor, Tensor, Tensor]:
+        """Predicted mel, samples made of it, and natural samples of the beginnings of dev utterances."""
+        batch = self.crops("dev", keys, [0] * len(keys), DEV_FRAMES)
+        batch = move(batch | {"speaker": self.corpus.embeddings("dev", keys, np.random.default_rng(0))}, device_of(model))
+        codes = batch["units"]
+        decoded = model.units(codes, batch["speaker"], batch["languages"], codes[..., 0] != NO_CODE)
+        mel, f0, voiced = (values[:, FRAMES_A_UNIT * AROUND : -FRAMES_A_UNIT * AROUND] for values in decoded)
+        return mel, model.vocoder(mel, to_hz(f0, voiced > 0)).float(), batch["wav"]
+
+    def media(self, model: Whole, writer, step: int) -> None:
+        keys = [key for key in self.corpus.dev_keys if self.corpus.dev.frames(key) >= DEV_FRAMES][:1]
+        if keys:
+            _, made, wav = self.copies(model, keys)
+            pictures = torch.cat([log_mel(wav), log_mel(made)], dim=2)[0].T.flip(0)
+            writer.add_image("mel/copy_above_natural", (pictures + 11.5) / 14, step, dataformats="HW")
+            writer.add_audio("copy", made[0].clamp(-1, 1), step, 24000)
+
+    def initialise(self) -> None:
+        """Books of the bottleneck by k-means over units of the corpus."""
+        batches, step = [], 0
+        while sum(codes.shape[0] * codes.shape[1] for codes, _ in batches) < SAMPLE:
+            codes = self.batch_of([self.seed, 1, step])["units"]
+            batches.append((codes, codes[..., 0] != NO_CODE))
+            step += 1
+        self.model.units.initialise(batches, torch.Generator().manual_seed(self.seed))
+
+
+def around(values: np.ndarray, start: int, size: int, nothing: int) -> np.ndarray:
+    """values[start - AROUND : start + size + AROUND], with ``nothing`` where there are none."""
+    padded = np.pad(values, ((AROUND, AROUND + size), *((0, 0),) * (values.ndim - 1)), constant_values=nothing)
+    return padded[start : start + size + 2 * AROUND]
+
+
+def main(
+    dump,
+    exp,
+    minutes: float,
+    device: str = "cpu",
+    model: dict | None = None,
+    task: Vec2wavTask = Vec2wavTask(),
+    config: TrainConfig | None = None,
+    max_steps: int | None = None,
+    warm_start=None,
+    vocoder=None,
+) -> int:
+    """Train or resume; returns the step reached.
+
+    Args:
+        model: Changes of ``Vec2wavConfig``, and under ``generator`` of ``VocoderConfig``.
+        warm_start: A ``zmm2`` of the same sizes to begin from: few-shot adaptation, with or without text.
+        vocoder: A vocoder that the generator begins from; its projections are left out.
+    """
+    books, changes = Books.of(task.extractor), dict(model or {})
+    generator = from_dict(VocoderConfig, {"n_projections": 0, **changes.pop("generator", {})}, "model.generator")
+    corpus = UnitCorpus(dump, books.config, False, 10**9)
+    net = Whole(sized(Vec2wavConfig, books, corpus, changes), generator)
+    net.units.table.codebooks.copy_(books.vectors)
+    extra = facts(books, corpus) | {"vocoder": to_dict(generator)}
+    record_model(exp, "acoustic", net.units.config, net.units.kind, warm_start, extra)
+    config = config or TrainConfig(learning_rate=5e-4, betas=(0.8, 0.99), warmup_steps=200, clip=1.0)
+    job = Vec2wavTraining(dump, corpus, net, task, config.seed)
+    if vocoder:
+        start_from(net.vocoder, vocoder, "vocoder")
+    if warm_start:
+        start_from(net.units, warm_start, "acoustic")
+        start_from(net.vocoder, Path(warm_start) / "vocoder", "vocoder")
+    if warm_start or list(Path(exp).glob("step-*")):
+        net.units.start_learning()
+    else:
+        job.initialise()
+    return train(job, config, exp, minutes=minutes, device=device, max_steps=max_steps)[1]
