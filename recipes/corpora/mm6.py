@@ -18,8 +18,8 @@ from tts.base.errors import DataError, NoInputError
 BANDWIDTH_HZ = 8_000
 HELD_OUT = 2  # clips a speaker in dev, and as many in test
 LISTS = {"train": ("train.txt",), "dev": ("val.txt", "dev.txt"), "test": ("test.txt",)}
-LANGUAGES = {"English": "en-us", "French": "fr-fr", "German": "de", "Portuguese": "pt-br", "Spanish": "es", "Swedish": "sv",
-             "eng": "en-us", "fra": "fr-fr", "fre": "fr-fr", "deu": "de", "ger": "de", "por": "pt-br", "spa": "es",
+LANGUAGES = {"English": "en-us", "French": "fr", "German": "de", "Portuguese": "pt-br", "Spanish": "es", "Swedish": "sv",
+             "eng": "en-us", "fra": "fr", "fre": "fr", "deu": "de", "ger": "de", "por": "pt-br", "spa": "es",
              "swe": "sv"}  # fmt: skip
 
 

@@ -30,6 +30,7 @@ from vocoder.nn.checkpoint import load_model
 from vocoder.nn.config import from_dict, to_dict
 
 DEV = 64  # dev utterances that are judged
+TEXT_BLOCKS = 2  # of the text encoder, one less than in acoustic models: 6 MB in float16
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Txt2vecTraining(Task):
 
     def validate(self, model, step: int) -> dict[str, float]:
         """The training losses on dev, and the share of right codes, mean over books."""
-        keys, totals = sorted(self.corpus.dev_keys)[:: max(1, len(self.corpus.dev_keys) // DEV)][:DEV], {}
+        keys, totals = self.corpus.dev_keys[:: max(1, len(self.corpus.dev_keys) // DEV)][:DEV], {}
         for i in range(0, len(keys), 8):
             batch = move(self.collated("dev", keys[i : i + 8], np.random.default_rng(i)), device_of(model))
             scratch: dict = {}
@@ -108,8 +109,8 @@ def build(corpus: UnitCorpus, books: Books, text: dict | None, model: dict | Non
     """
     from frontend import inventory
 
-    front = (model or {}).get("front", "phones")
-    sizes = {"n_symbols": inventory.size(), "languages": list(languages_of(corpus.train)), "n_blocks": 2}
+    front = (model or {}).get("front", Txt2vecConfig.front)
+    sizes = {"n_symbols": inventory.size(), "languages": list(languages_of(corpus.train)), "n_blocks": TEXT_BLOCKS}
     extra: dict = {"units": to_dict(books.config)}
     if front == "characters":
         extra["characters"] = characters_of(corpus.train)
@@ -140,7 +141,8 @@ def pretrained(place: str, download: bool):
         return transformers.AutoModel.from_pretrained(place, local_files_only=not download)
     except (OSError, ValueError) as error:
         raise UnavailableError(f"no encoder was found: {str(error).splitlines()[0][:200]}", where=place or "task.bert",
-                               code="bert.missing", fix="Set task.bert to its folder, or allow task.download.") from error  # fmt: skip
+                               code="bert.missing",
+                               fix="Set task.bert to its folder, or allow task.download.") from error  # fmt: skip
 
 
 def take_over(net: Txt2vec, folder) -> int:

@@ -23,7 +23,7 @@ from recipes.train.acoustic import dropped
 from tts.base.errors import DataError
 from tts.models.reference import reference_crop
 from tts.models.speaker import SHORTEST, SpeakerEncoder
-from tts.models.units import NO_CODE, LayersConfig, UnitsConfig
+from tts.models.units import NO_CODE, LayersConfig, UnitsConfig, check_codes
 from vocoder.audio.f0 import interpolate_log_f0
 from vocoder.nn.config import from_dict, to_dict
 
@@ -64,15 +64,14 @@ class UnitCorpus:
         DataError: Units of another extractor or clock.
     """
 
-    def __init__(self, dump, units: UnitsConfig, aligned: bool, longest: int, shortest: int = SHORTEST, encoder=None):
-        folders = {split: Path(dump) / split for split in ("train", "dev")}
-        self.train, self.dev = (Corpus(folder, dropped(folder)) for folder in folders.values())
-        self.frames, self.dev_keys = ({k: n for k in usable(corpus, units, aligned) if shortest <= (n := corpus.frames(k))}
-                                      for corpus in (self.train, self.dev))  # fmt: skip
-        self.frames = {key: n for key, n in self.frames.items() if n <= longest}
-        self.encoder = encoder or SpeakerEncoder.load()
-        self.speakers = {name: SpeakerVectors(corpus, keys, self.encoder)
-                         for name, corpus, keys in (("train", self.train, self.frames), ("dev", self.dev, self.dev_keys))}  # fmt: skip
+    def __init__(self, dump, units: UnitsConfig, aligned: bool, longest: int, shortest: int = SHORTEST):
+        self.train, self.dev = (Corpus(Path(dump) / split, dropped(Path(dump) / split)) for split in ("train", "dev"))
+        known = usable(self.train, units, aligned)
+        self.frames = {key: n for key in known if shortest <= (n := self.train.frames(key)) <= longest}
+        self.dev_keys = [key for key in usable(self.dev, units, aligned) if self.dev.frames(key) >= shortest]
+        self.encoder = SpeakerEncoder.load()
+        self.speakers = {"train": SpeakerVectors(self.train, self.frames, self.encoder),
+                         "dev": SpeakerVectors(self.dev, self.dev_keys, self.encoder)}  # fmt: skip
 
     @property
     def layers(self) -> LayersConfig:
@@ -148,10 +147,11 @@ class SpeakerVectors:
 def usable(corpus: Corpus, units: UnitsConfig, aligned: bool) -> list[str]:
     """Keys that have units (and durations); their units are checked."""
     store = corpus.store("units")
-    if len(store) and not (store.array.shape[1:] == (units.n_books,) and 0 <= store.array.min()
-                           and store.array.max() < units.codebook_size):  # fmt: skip
-        raise DataError(f"units do not fit {units.n_books} books of {units.codebook_size}.", where=corpus.dump / "units.bin",
-                        code="units.codes", fix="Make them again: python -m recipes units --dump DUMP --extractor NAME.")  # fmt: skip
+    if not len(store):
+        raise DataError("no utterance has units.", where=corpus.dump, code="units.none",
+                        fix="Run: python -m recipes units --dump DUMP.")  # fmt: skip
+    rows = store.array.reshape(len(store.array), -1)
+    check_codes(torch.from_numpy(np.stack([rows.min(0), rows.max(0)])), units, corpus.dump / "units.bin")
     keys = [key for key in corpus.keys if key in store and (not aligned or key in corpus.store("durations"))]
     for key in keys:
         if store.rows(key) != -(-corpus.frames(key) // FRAMES_A_UNIT):

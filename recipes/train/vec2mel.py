@@ -83,7 +83,7 @@ class Vec2melTraining(Task):
 
     def validate(self, model, step: int) -> dict[str, float]:
         """The training losses on dev."""
-        keys, totals = sorted(self.corpus.dev_keys)[:: max(1, len(self.corpus.dev_keys) // DEV)][:DEV], {}
+        keys, totals = self.corpus.dev_keys[:: max(1, len(self.corpus.dev_keys) // DEV)][:DEV], {}
         for i in range(0, len(keys), 8):
             batch = self.corpus.sound("dev", keys[i : i + 8], np.random.default_rng(i))
             for name, value in model.loss(move(batch, device_of(model))).items():

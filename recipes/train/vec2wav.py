@@ -2,11 +2,11 @@
 
     python -m recipes train-vec2wav --dump dump --exp exp/vec2wav --vocoder vocoder/assets/house --minutes 240
 
-Until ``task.wave_from`` there is no waveform: the bottleneck and the frame decoder learn vectors, mel and F0, which is cheap; then
-the generator joins with the mel loss at five resolutions, from ``task.adversarial_from`` on with discriminators. Crops are those
-of the vocoder's training, and units are heard a while before and after them. Text is not read.
+Until ``task.wave_from`` there is no waveform: the bottleneck and the frame decoder learn vectors, mel and F0, which is cheap;
+then the generator joins with the mel loss at five resolutions, from ``task.adversarial_from`` on with discriminators. Crops are
+those of the vocoder's training, and units are heard a while before and after them. Text is not read.
 
-Weights of the source (§2.5 of its configuration): bottleneck 1, prior 0.1, features 2, mel 45, frame 450 (of raw vectors).
+Weights of the source (``vec2wav.yaml`` of its code): bottleneck 1, prior 0.1, features 2, mel 45, frame 450 (of raw vectors).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tts.base.errors import DataError, UsageError
 from tts.models.fs2 import to_hz
 from tts.models.units import NO_CODE
 from tts.models.vec2mel import decoder_losses
-from tts.models.vec2wav import Vec2wav, Vec2wavConfig
+from tts.models.vec2wav import Vec2wav, Vec2wavConfig, mean_square
 from vocoder.audio.f0 import interpolate_log_f0
 from vocoder.audio.frames import HOP_LENGTH
 from vocoder.audio.mel import log_mel
@@ -53,11 +53,12 @@ class Vec2wavTask(VocoderTask):
 
 
 class Whole(nn.Module):
-    """What is trained together, and shipped as a model folder with a vocoder in it."""
+    """What is trained together: ``units`` is shipped with ``vocoder`` in its folder, ``rebuild`` only teaches."""
 
     def __init__(self, units: Vec2wavConfig, vocoder: VocoderConfig):
         super().__init__()
         self.units, self.vocoder = Vec2wav(units), FourierVocoder(vocoder)
+        self.rebuild = nn.Linear(units.dim, units.units.dim)  # the units' vectors, from behind the bottleneck
 
 
 class Vec2wavTraining(VocoderTraining):
@@ -125,10 +126,12 @@ class Vec2wavTraining(VocoderTraining):
         return scratch["real"], scratch["fake"]
 
     def generate(self, batch: dict, step: int, scratch: dict) -> dict[str, Tensor]:
-        task = self.task
-        losses = {f"head/{name}": task.head_weight * loss for name, loss in decoder_losses(self.heads(batch, scratch), batch).items()}
-        for name in ("commitment", "prior", "frame"):
-            losses[name] = getattr(task, f"{name}_weight") * scratch[name]
+        task, heads = self.task, decoder_losses(self.heads(batch, scratch), batch)
+        losses = {f"head/{name}": task.head_weight * loss for name, loss in heads.items()}
+        losses |= {name: getattr(task, f"{name}_weight") * scratch[name] for name in ("commitment", "prior")}
+        table, real = self.model.units.table, (batch["units"][..., :1] != NO_CODE).float()
+        error = mean_square(self.model.rebuild(scratch["states"]) - table(batch["units"]), real)
+        losses["frame"] = task.frame_weight * error / table.codebooks.var()
         if step < task.wave_from:
             return losses
         real, fake = self.run(batch, step, scratch)

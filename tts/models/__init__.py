@@ -43,4 +43,5 @@ def model_classes(architecture: str):
         from tts.models.megatts import Megatts, MegattsConfig
 
         return Megatts, MegattsConfig
-    raise ModelError(f"architecture {architecture!r} is unknown.", fix="Known: fs2, flow, megatts, zmm1, zmm2. A newer parlance may know it.")
+    raise ModelError(f"architecture {architecture!r} is unknown.",
+                     fix="Known: fs2, flow, megatts, zmm1, zmm2. A newer parlance may know it.")  # fmt: skip

@@ -9,7 +9,7 @@ from. Each head quantises its own share of the channels, with a book of running 
 
 Source: ZMM-TTS (arXiv 2312.14398) §III.D, an MSMC-VQ-GAN (arXiv 2209.10887), and its released code. Differs: the generator is the
 package's Fourier vocoder, not HiFi-GAN, and what stands before it is a mel and F0, not a latent: so it begins from a trained
-vocoder (two CPU cores train no HiFi-GAN), and watermark, pitch controls and streams are those of every other model. It is
+vocoder, and watermark, pitch controls and streams are those of every other model. It is
 trained through to the samples together with all of this (``recipes/train/vec2wav.py``) and lies in the folder ``vocoder`` of the
 model. Speaker and language reach it through the mel. ConvNeXt blocks instead of FFT blocks; errors of rebuilt vectors are
 measured in deviations of the codebook.
@@ -73,18 +73,17 @@ class Vec2wav(nn.Module):
         self.join_in, self.join_out = FrameConv(2 * dim, dim, 3), FrameConv(dim, dim, 3)
         self.coarse_post, self.fine_post = post(), post()
         self.unit_blocks = blocks(config.n_unit_blocks)
-        self.rebuild = nn.Linear(dim, config.units.dim)
         self.layers = UnitLayers(config.layers, dim)
         self.frames = FrameDecoder(dim, config.hidden, config.n_frame_blocks, config.style_dim, config.layers)
 
     def forward(self, codes: Tensor, speaker: Tensor, languages: Tensor, mask: Tensor, scratch: dict | None = None):
-        """Mel, F0 and voicing of units, as ``Vec2mel.forward``; ``scratch`` gets the losses of the bottleneck.
+        """Mel, F0 and voicing of units, as ``Vec2mel.forward``; ``scratch`` gets what the bottleneck is trained by.
 
-        These are "commitment" (of both stages), "prior" (squared error of the fine stage predicted from the coarse one) and
-        "frame" (squared error of the rebuilt vectors, in variances of the codebook).
+        These are the losses "commitment" (of both stages) and "prior" (squared error of the fine stage as predicted from the
+        coarse one), "states" [B, U, D] behind it, from which the vectors are to be rebuilt, and "usage" of the books.
         """
-        real, vectors = mask[..., None].float(), self.table(codes)
-        fine, coarse, coarse_mask = self.stages(vectors, mask)
+        real = mask[..., None].float()
+        fine, coarse, coarse_mask = self.stages(self.table(codes), mask)
         rough = self.coarse(coarse, mask=coarse_mask)
         told = rough.quantized * coarse_mask[..., None]
         prior, latent = self.joined(fine, told, mask)
@@ -95,7 +94,7 @@ class Vec2wav(nn.Module):
         if scratch is not None:
             scratch["commitment"] = rough.losses["commitment"] + exact.losses["commitment"]
             scratch["prior"] = mean_square(prior - exact.quantized.detach(), real)
-            scratch["frame"] = mean_square(self.rebuild(x) - vectors, real) / self.table.codebooks.var()
+            scratch["states"] = x
             scratch["usage"] = {"coarse": rough.usage, "fine": exact.usage}
         return self.frames(x + self.layers(speaker, languages), speaker, mask)
 
