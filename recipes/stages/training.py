@@ -104,9 +104,9 @@ def train_acoustic(dump, exp, minutes, device, config, overrides, pack, max_step
     """An acoustic model on aligned features. YAML sections: text (its size and adaptor), task, train."""
     from recipes.train import acoustic
 
-    given = _prepare(config, overrides, ("text", "task", "train"), pack, dump)
+    given = _prepare(config, overrides, ("text", "prosody", "task", "train"), pack, dump)
     step = acoustic.main(dump, exp, minutes, model, device, _dataclass(acoustic.AcousticTask, given["task"]), _train(given),
-                         given["text"], warm_start, max_steps)  # fmt: skip
+                         given["text"], warm_start, max_steps, given["prosody"])  # fmt: skip
     click.echo(f"train-acoustic: step {step:,} in {exp}")
 
 

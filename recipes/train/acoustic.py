@@ -291,8 +291,13 @@ def predict_mels(folder, dump, out, utterances: int = 2500, seed: int = 0) -> in
     return len(chosen)
 
 
-def build(kind: str, dump, overrides: dict | None = None, freeze_prior: bool = False):
-    """A fresh model of a kind for a corpus; ``overrides`` go to its text configuration, ``freeze_prior`` to ``flow``."""
+def build(kind: str, dump, overrides: dict | None = None, freeze_prior: bool = False, prosody: dict | None = None):
+    """A fresh model of a kind for a corpus; ``overrides`` go to its text configuration, ``freeze_prior`` to ``flow``, ``prosody``
+    to ``megatts``.
+
+    Raises:
+        UsageError: another kind than megatts is given ``prosody``.
+    """
     from frontend import inventory
 
     corpus = Corpus(Path(dump) / "train")
@@ -300,12 +305,14 @@ def build(kind: str, dump, overrides: dict | None = None, freeze_prior: bool = F
     n_speakers = len({row.speaker for row in corpus.utterances.values()})
     text = TextConfig(n_symbols=inventory.size(), languages=tuple(languages), **(overrides or {}))
     variance = VarianceConfig(text=text, n_speakers=n_speakers)
+    if prosody and kind != "megatts":
+        raise UsageError(f"a {kind} has no prosody codes.", where="section prosody", fix="Leave it out, or train a megatts.")
     if kind == "fs2":
         return Fs2(Fs2Config(variance=variance))
     if kind == "megatts":
-        from tts.models.megatts import Megatts, MegattsConfig
+        from tts.models.megatts import Megatts, MegattsConfig, prosody_config
 
-        return Megatts(MegattsConfig(variance=variance))
+        return Megatts(MegattsConfig(variance=variance, prosody=prosody_config(prosody or {})))
     from tts.models.flow import Flow, FlowConfig
 
     return Flow(FlowConfig(prior=Fs2Config(variance=variance), freeze_prior=freeze_prior))
@@ -322,8 +329,10 @@ def main(
     overrides: dict | None = None,
     warm_start=None,
     max_steps: int | None = None,
+    prosody: dict | None = None,
 ) -> int:
-    """Train or resume; returns the step reached. ``warm_start``: a model folder whose shared tensors are taken over.
+    """Train or resume; returns the step reached. ``warm_start``: a model folder whose shared tensors are taken over; ``prosody``:
+    fields of the ``ProsodyConfig`` of a ``megatts``.
 
     A ``flow`` learns the residual of an ``fs2``: of the one it starts from, which then stays as it is, or else of its
     own, which it trains at the same time.
@@ -332,7 +341,7 @@ def main(
         raise UsageError("judges of the mel train fs2 and megatts only.", where="task", fix="Leave adversarial_from and "
                          "speaker_weight out.")  # fmt: skip
     config = config or TrainConfig(learning_rate=8e-4, warmup_steps=500)
-    net = build(model, dump, overrides, freeze_prior=bool(warm_start))
+    net = build(model, dump, overrides, bool(warm_start), prosody)
     if warm_start:
         take_over(net, warm_start)
     record_model(exp, "acoustic", net.config, net.kind, warm_start)

@@ -13,7 +13,7 @@ from tts.models.fs2 import to_hz
 from tts.models.megatts import PROSODY_BANDS
 from tts.models.reference import REFERENCE_BANDS, reference_crop
 from tts.models.text import TextConfig, expand, mean_over_phones, position_in_phone
-from tts.models.variance import LONGEST_PHONE, PhonePlan, VoiceTensors, band_mask, masked_mean
+from tts.models.variance import LONGEST_PHONE, PhonePlan, VoiceTensors, band_mask, masked_mean, measure
 from vocoder.nn.masks import length_mask
 
 KINDS = ("fs2", "flow", "megatts")
@@ -330,6 +330,41 @@ def test_prosody_codes_come_from_the_low_band_and_only_where_phones_have_frames(
     above[:, PROSODY_BANDS:] += 3.0
     assert torch.equal(variance.codes_of(above, durations), codes)
     assert torch.equal(variance.codes_of(louder, durations), codes)  # the level is no prosody
+
+
+def units_folder(path, seed=0):
+    """A unit encoder of random weights and books."""
+    from dataclasses import asdict
+
+    from codec.units.encoder import UnitEncoder, UnitEncoderConfig
+    from vocoder.nn.checkpoint import save_model
+
+    torch.manual_seed(seed)
+    encoder = UnitEncoder(UnitEncoderConfig(dim=16, hidden=24, n_blocks=2, attention_after=(), layers=(1, 2), codebook_size=8))
+    encoder.fit_books(torch.randn(400, 32), torch.Generator().manual_seed(seed))
+    save_model(path, encoder.state_dict(), {"kind": "units", "model": asdict(encoder.config)}, "# units\n", "float32")
+    return path
+
+
+def test_prosody_codes_can_come_from_units_and_belong_to_their_books(tmp_path, batch_of):
+    from tts.models.megatts import ProsodyEncoder, prosody_config
+
+    source = f"house:{units_folder(tmp_path / 'units')}"
+    config = prosody_config({"source": source, "dim": 12, "hidden": 16, "code_dim": 4, "codebook_size": 8})
+    encoder, batch = ProsodyEncoder(config).eval(), batch_of()
+    measured = measure(batch)
+    latent = encoder(batch["mel"], measured)
+    high = batch["mel"].clone()
+    high[:, :25, PROSODY_BANDS:] += 3.0  # units hear all bands
+    assert not torch.allclose(encoder(high, measured), latent, atol=1e-4)
+    assert not any("units" in name for name in encoder.state_dict())  # the extractor's weights are not the model's
+    units_folder(tmp_path / "units", seed=1)
+    with pytest.raises(ModelError, match="trained on units"):
+        ProsodyEncoder(config)
+    import tts.units  # noqa: F401 - adds the aligner, which has no books and hears samples
+
+    with pytest.raises(ModelError, match="works from mels"):
+        prosody_config({"source": "aligner"})
 
 
 def test_codes_move_timing_pitch_and_sound_and_wrong_ones_are_refused(tiny, batch_of):

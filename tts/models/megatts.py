@@ -2,6 +2,7 @@
 
     text ──encoder──▶ hidden ──attends to the reference──▶ + prosody code, pitch, energy ──expand──▶ decoder ──▶ mel, F0
     mel below 800 Hz ──convolutions──mean over phones──▶ nearest of 256 codes        (training, editing, copying)
+    or quantised units ──┘
     prosody language model ──▶ codes                                                  (synthesis)
 
 Source: Mega-TTS (arXiv 2306.03509) §3.1: prosody from the low band, quantised a phone; timbre from another utterance of
@@ -15,7 +16,7 @@ measured against. The speaker encoder judges the mel (speaker consistency, YourT
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn as nn
@@ -23,6 +24,7 @@ from torch import Tensor
 
 from codec.quantize.base import LEARNING
 from codec.quantize.rvq import Rvq, RvqConfig
+from codec.units.extractor import at_frames, unit_extractor
 from tts.aligner import token_of_frame
 from tts.base.errors import DataError, ModelError
 from tts.models.fs2 import Fs2
@@ -45,6 +47,7 @@ from tts.models.variance import (
 )
 from vocoder.audio.mel import band_centres
 from vocoder.nn.attention import CrossAttention
+from vocoder.nn.config import from_dict
 from vocoder.nn.convnext import ConvNeXtBlock
 from vocoder.nn.masks import length_mask
 
@@ -54,8 +57,14 @@ TIMBRES = ("global", "multi")
 
 @dataclass(frozen=True)
 class ProsodyConfig:
-    """The quantiser of prosody."""
+    """The quantiser of prosody, and what it hears.
 
+    ``source`` "mel" is the band below 800 Hz (the paper's); any other is the name of an extractor of units that works from a mel,
+    such as "house": prosody is then heard in its quantised features, those with the books of ``source_id``.
+    """
+
+    source: str = "mel"
+    source_id: str = ""  # empty: whatever books the extractor has
     dim: int = 128
     hidden: int = 256
     n_frame_blocks: int = 3
@@ -80,11 +89,12 @@ class MegattsConfig:
 
 
 class ProsodyEncoder(nn.Module):
-    """The low band of a recording, aligned -> one code a phone."""
+    """The low band of a recording, or its units, aligned -> one code a phone."""
 
     def __init__(self, config: ProsodyConfig):
         super().__init__()
-        self.embed = nn.Linear(PROSODY_BANDS, config.dim)
+        self.units = None if config.source == "mel" else UnitSource(config.source, config.source_id)
+        self.embed = nn.Linear(PROSODY_BANDS if self.units is None else self.units.width, config.dim)
 
         def blocks(n):
             return nn.ModuleList(ConvNeXtBlock(config.dim, config.hidden, 0.3, kernel_size=5) for _ in range(n))
@@ -97,9 +107,7 @@ class ProsodyEncoder(nn.Module):
     def forward(self, mel: Tensor, m: Measured) -> Tensor:
         """mel [B, T, 100] -> latent a phone [B, N, code_dim]. Level and colour, the utterance's band means, are taken off."""
         real = m.frame_mask[..., None].to(mel.dtype)
-        low = mel[..., :PROSODY_BANDS]
-        mean = (low * real).sum(1, keepdim=True) / real.sum(1, keepdim=True).clamp(min=1)
-        x = self.embed((low - mean) / 2 * real)
+        x = self.embed((low_band(mel, real) if self.units is None else self.units(mel, m.frame_mask)) * real)
         for block in self.frame_blocks:
             x = block(x, real)
         x = phone_means(x * real, m)
@@ -107,6 +115,45 @@ class ProsodyEncoder(nn.Module):
         for block in self.phone_blocks:
             x = block(x, spoken)
         return self.out(self.norm(x)) * spoken
+
+
+def prosody_config(fields: dict) -> ProsodyConfig:
+    """The configuration of a new model, with the books that its source has now."""
+    config = from_dict(ProsodyConfig, fields, "section prosody")
+    return config if config.source == "mel" else replace(config, source_id=UnitSource(config.source, "").extractor.units_id)
+
+
+def low_band(mel: Tensor, real: Tensor) -> Tensor:
+    """[B, T, 100], 1 where real [B, T, 1] -> [B, T, PROSODY_BANDS], each band less its mean."""
+    low = mel[..., :PROSODY_BANDS]
+    return (low - (low * real).sum(1, keepdim=True) / real.sum(1, keepdim=True).clamp(min=1)) / 2
+
+
+class UnitSource:
+    """Quantised features of a frozen extractor of units; its weights are its own, not the model's.
+
+    Raises:
+        ModelError: it hears samples only, or has other books than the model was trained with.
+    """
+
+    def __init__(self, name: str, books: str):
+        self.extractor = unit_extractor(name)
+        if not hasattr(self.extractor, "units_of_mel"):
+            raise ModelError("this extractor hears samples, prosody is taken from mels.", where=f"prosody.source={name}",
+                             code="prosody.source",
+                             fix="Use mel, or an extractor that works from mels, such as house.")  # fmt: skip
+        if books and books != self.extractor.units_id:
+            found = f"the model was trained on units {books}, the extractor makes {self.extractor.units_id}."
+            raise ModelError(found, where=name, code="prosody.source_id",
+                             fix="Use the extractor that it was trained with, or train anew.")  # fmt: skip
+        self.width = self.extractor.codebooks.shape[0] * self.extractor.codebooks.shape[2]
+
+    @torch.no_grad()
+    def __call__(self, mel: Tensor, mask: Tensor) -> Tensor:
+        """mel [B, T, 100], mask [B, T] -> the codes' vectors, on the frames [B, T, width]."""
+        codes, books = self.extractor.units_of_mel(mel.float(), mask), self.extractor.codebooks.to(mel.device)
+        vectors = torch.cat([books[g][codes[..., g]] for g in range(len(books))], dim=-1)
+        return at_frames(vectors, self.extractor.unit_rate, mel.shape[1])
 
 
 def phone_means(x: Tensor, m: Measured) -> Tensor:
@@ -238,7 +285,8 @@ def codes_id(variance: ProsodicAdaptor) -> str:
 
     Computed from weights rounded as they are shipped (float16), so that a training folder and its export agree.
     """
-    digest = hashlib.sha256()
+    source = variance.prosody.units
+    digest = hashlib.sha256(b"" if source is None else source.extractor.units_id.encode())
     for part in (variance.text, variance.prosody):
         for name, tensor in sorted(part.state_dict().items()):
             if not name.rpartition(".")[2].startswith(LEARNING):

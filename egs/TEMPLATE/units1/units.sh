@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# The stages of every recipe of self-supervised units, on the features of a tts1 recipe: an encoder on clusters of cepstra, a second
+# one on clusters of the first one's layers, the units of the corpus. A recipe's run.sh sets its corpus and calls this.
+set -euo pipefail
+
+stage=1            # first stage to run
+stop_stage=5       # last stage to run
+nj=$(nproc)        # parallel processes
+ngpu=0             # 0 trains on the CPU, 1 on a GPU
+data=../tts1/data  # data directories: train, dev, test
+dump=../tts1/dump  # feature store; stage 5 wants it aligned
+exp=exp            # training folders and models
+pack=              # train from a packed corpus
+first_minutes=60   # of the encoder that hears clusters of cepstra
+second_minutes=120 # of the one that hears clusters of its layers
+first_steps=       # stop at these steps even if minutes are left; empty: never
+second_steps=
+dry_run=false      # print the commands only
+list_stages=false
+help_message="Usage: ./run.sh [--stage N] [--stop-stage M] [--ngpu G] [--name value | --name=value] ...
+Stages: 1 first encoder, 2 second encoder, 3 export, 4 units, 5 evaluate. Options, with their defaults: see the top of units.sh."
+
+. ./path.sh
+. ./cmd.sh
+. ./parse_options.sh
+. "$parlance_root/egs/TEMPLATE/tts1/stages.sh"
+
+models=$exp/models
+
+if begin 1 "first encoder"; then
+    train train-units --exp "$exp/units-first" --minutes "$first_minutes" --config conf/units.yaml \
+        ${first_steps:+--max-steps "$first_steps"}
+    recipes export --exp "$exp/units-first" --dump "$dump" --out "$models/units-first"
+fi
+
+if begin 2 "second encoder"; then
+    train train-units --exp "$exp/units" --minutes "$second_minutes" --config conf/units.yaml --teacher "$models/units-first" \
+        ${second_steps:+--max-steps "$second_steps"}
+fi
+
+if begin 3 "export"; then
+    recipes export --exp "$exp/units" --dump "$dump" --out "$models/units"
+fi
+
+if begin 4 "units"; then
+    recipes units --dump "$dump" --extractor "house:$models/units"
+fi
+
+if begin 5 "evaluate"; then
+    recipes evaluate units --dump "$dump" --extractor "house:$models/units" --out "$exp/evaluate" --results "$exp/RESULTS.md"
+fi
