@@ -74,7 +74,7 @@ class Txt2vecTraining(Task):
             "durations": pad(durations, np.int64),
             "text_lengths": lengths(ids),
             "frame_lengths": torch.tensor([int(row.sum()) for row in durations]),
-            "units": pad([np.asarray(corpus.get("units", key)) for key in keys], np.int64, NO_CODE),
+            "units": pad([self.corpus.units(split, key) for key in keys], np.int64, NO_CODE),
             "speaker": self.corpus.embeddings(split, keys, rng),
         }
 

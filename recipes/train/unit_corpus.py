@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 import tts.units  # noqa: F401 - adds the aligner to the extractors
-from codec.units.encoder import FRAMES_A_UNIT
 from codec.units.extractor import unit_extractor
 from recipes.augment import warp_bandwidth, warp_f0, warp_mel
 from recipes.batch import Corpus, lengths, pad
@@ -23,7 +22,7 @@ from recipes.train.acoustic import dropped
 from tts.base.errors import DataError
 from tts.models.reference import reference_crop
 from tts.models.speaker import SHORTEST, SpeakerEncoder
-from tts.models.units import NO_CODE, LayersConfig, UnitsConfig, check_codes
+from tts.models.units import NO_CODE, LayersConfig, UnitsConfig, check_codes, first_of_units
 from vocoder.audio.f0 import interpolate_log_f0
 from vocoder.nn.config import from_dict, to_dict
 
@@ -34,6 +33,7 @@ class Books:
 
     vectors: Tensor  # [G, K, D] float32
     units_id: str
+    rate: float  # units a second
 
     @classmethod
     def of(cls, extractor: str) -> Books:
@@ -43,11 +43,12 @@ class Books:
             UsageError, UnavailableError: it has no codebooks, or is not here.
         """
         found = unit_extractor(extractor)
-        return cls(found.codebooks.float().cpu(), found.units_id)
+        units_id = found.units_id  # refused where there are no books
+        return cls(found.codebooks.float().cpu(), units_id, found.unit_rate)
 
     @property
     def config(self) -> UnitsConfig:
-        return UnitsConfig(*self.vectors.shape)
+        return UnitsConfig(*self.vectors.shape, self.rate)
 
 
 class UnitCorpus:
@@ -65,6 +66,7 @@ class UnitCorpus:
     """
 
     def __init__(self, dump, units: UnitsConfig, aligned: bool, longest: int, shortest: int = SHORTEST):
+        self.config = units
         self.train, self.dev = (Corpus(Path(dump) / split, dropped(Path(dump) / split)) for split in ("train", "dev"))
         known = usable(self.train, units, aligned)
         self.frames = {key: n for key in known if shortest <= (n := self.train.frames(key)) <= longest}
@@ -90,13 +92,13 @@ class UnitCorpus:
             return [how(np.asarray(corpus.get(name, key)), percent) for key, percent in zip(keys, warps, strict=True)]
 
         mels, f0s = warped(warp_mel, "mel"), warped(warp_f0, "f0")
-        units = [np.asarray(corpus.get("units", key)) for key in keys]
+        units = [self.units(split, key) for key in keys]
         bands = [warp_bandwidth(float(row.bandwidth_hz), percent) for row, percent in zip(rows, warps, strict=True)]
         return {
             "keys": keys,
             "units": pad(units, np.int64, NO_CODE),
             "unit_lengths": lengths(units),
-            "languages": pad([self.languages(corpus, key, len(u)) for key, u in zip(keys, units, strict=True)], np.int64),
+            "languages": pad([self.languages(split, key) for key in keys], np.int64),
             "speaker": self.embeddings(split, keys, rng, warps),
             "mel": pad(mels, np.float32, np.log(1e-5)),
             "frame_lengths": lengths(mels),
@@ -111,15 +113,21 @@ class UnitCorpus:
         drawn = [self.speakers[split].draw(key, rng, percent) for key, percent in zip(keys, warps, strict=True)]
         return torch.from_numpy(np.stack(drawn))
 
-    @staticmethod
-    def languages(corpus: Corpus, key: str, n_units: int) -> np.ndarray:
+    def units(self, split: str, key: str) -> np.ndarray:
+        """Codes of an utterance, int64 [U, G], as many as its frames last: the store may have one more or less."""
+        corpus = getattr(self, split)
+        codes, size = np.asarray(corpus.get("units", key), np.int64), self.config.n_units(corpus.frames(key))
+        return np.pad(codes[:size], ((0, size - min(size, len(codes))), (0, 0)), mode="edge")
+
+    def languages(self, split: str, key: str) -> np.ndarray:
         """Language id of each unit [U]: that of the phone that sounds, or of the utterance where nothing is aligned."""
         from frontend.languages import resolve
 
+        corpus = getattr(self, split)
         if not (corpus.dump / "durations.json").exists() or key not in corpus.store("durations"):
-            return np.full(n_units, resolve(corpus.utterances[key].language).id)
+            return np.full(self.config.n_units(corpus.frames(key)), resolve(corpus.utterances[key].language).id)
         of_frames = np.repeat(np.asarray(corpus.get("langs", key), np.int64), corpus.get("durations", key))
-        return of_frames[::FRAMES_A_UNIT][:n_units]
+        return first_of_units(torch.from_numpy(of_frames)[None], self.config.clock)[0].numpy()
 
 
 class SpeakerVectors:
@@ -154,9 +162,10 @@ def usable(corpus: Corpus, units: UnitsConfig, aligned: bool) -> list[str]:
     check_codes(torch.from_numpy(np.stack([rows.min(0), rows.max(0)])), units, corpus.dump / "units.bin")
     keys = [key for key in corpus.keys if key in store and (not aligned or key in corpus.store("durations"))]
     for key in keys:
-        if store.rows(key) != -(-corpus.frames(key) // FRAMES_A_UNIT):
-            raise DataError(f"{store.rows(key)} units for {corpus.frames(key)} frames.", where=key, code="units.clock",
-                            fix=f"Use an extractor with one unit for {FRAMES_A_UNIT} frames.")  # fmt: skip
+        if abs(store.rows(key) - units.n_units(corpus.frames(key))) > 1:
+            raise DataError(f"{store.rows(key)} units for {corpus.frames(key)} frames; {units.n_units(corpus.frames(key))} "
+                            "are expected.", where=key, code="units.clock",
+                            fix="Make them again with the extractor that is named in the task.")  # fmt: skip
     return keys
 
 

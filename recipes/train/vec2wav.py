@@ -19,7 +19,6 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from codec.units.encoder import FRAMES_A_UNIT
 from recipes.export import record_model
 from recipes.losses import multi_scale_mel_loss
 from recipes.train.loop import TrainConfig, device_of, move, start_from, train
@@ -28,7 +27,7 @@ from recipes.train.vocoder import CONTEXT, VocoderTask, VocoderTraining
 from tts.base.errors import DataError, UsageError
 from tts.models.fs2 import to_hz
 from tts.models.units import NO_CODE
-from tts.models.vec2mel import decoder_losses
+from tts.models.vec2mel import Decoded, decoder_losses
 from tts.models.vec2wav import Vec2wav, Vec2wavConfig, mean_square
 from vocoder.audio.f0 import interpolate_log_f0
 from vocoder.audio.frames import HOP_LENGTH
@@ -39,7 +38,7 @@ from vocoder.nn.config import from_dict, to_dict
 
 AROUND = 16  # units on both sides of a crop that only the network sees
 SAMPLE = 12_000  # units that the books begin from
-DEV_CLIPS, DEV_FRAMES = 16, 224
+DEV_CLIPS = 32  # crops that are judged
 
 
 @dataclass(frozen=True)
@@ -65,9 +64,9 @@ class Vec2wavTraining(VocoderTraining):
     def __init__(self, dump, corpus: UnitCorpus, model: Whole, task: Vec2wavTask, seed: int = 0):
         super().__init__(dump, model, task, seed)
         self.corpus, self.used = corpus, {"coarse": [], "fine": []}
-        self.size = task.crop_frames + 2 * CONTEXT
-        if self.size % FRAMES_A_UNIT:
-            raise UsageError(f"a crop of {task.crop_frames} frames is no whole number of units.", where="task.crop_frames")
+        self.clock, self.size = corpus.config.clock, task.crop_frames + 2 * CONTEXT  # frames
+        self.size += -self.size % self.clock.numerator  # both clocks tick at its ends
+        self.inner = slice(int(AROUND * self.clock), int(AROUND * self.clock) + self.size)
         if task.adversarial_from < task.wave_from:
             raise UsageError("discriminators cannot join before the waveform.", where="task.adversarial_from",
                              fix="Set it to wave_from or more.")  # fmt: skip
@@ -80,41 +79,46 @@ class Vec2wavTraining(VocoderTraining):
     def batch_of(self, seeds: list[int]) -> dict:
         rng = np.random.default_rng(seeds)
         keys = [str(key) for key in rng.choice(self.keys, self.task.batch_size, p=self.shares)]
-        starts = [int(rng.integers(0, (self.corpus.frames[key] - self.size) // FRAMES_A_UNIT + 1)) for key in keys]
-        batch = self.crops("train", keys, starts, self.size) | {"speaker": self.corpus.embeddings("train", keys, rng)}
+        ticks = [(self.corpus.frames[key] - self.size) // self.clock.numerator + 1 for key in keys]
+        starts = [int(rng.integers(0, n)) for n in ticks]
+        batch = self.crops("train", keys, starts) | {"speaker": self.corpus.embeddings("train", keys, rng)}
         jitter = 1 + self.task.f0_jitter * torch.from_numpy(rng.standard_normal((len(keys), 1)).astype(np.float32))
         flipped = torch.from_numpy(rng.random(tuple(batch["f0"].shape)) < self.task.voicing_flips)
         return batch | {"f0": torch.where(flipped, 0.0, batch["f0"] * jitter)}
 
-    def crops(self, split: str, keys: list[str], starts: list[int], size: int) -> dict:
-        """``size`` frames of some utterances from unit ``start`` on, with the units AROUND them."""
+    def crops(self, split: str, keys: list[str], starts: list[int]) -> dict:
+        """Parts of some utterances, with the units AROUND them; starts count the times at which both clocks tick."""
         corpus, sounds = getattr(self.corpus, split), getattr(self, split)  # utterances; samples and pitch
         rows: dict[str, list] = {name: [] for name in ("wav", "mel", "f0", "log_f0", "units", "languages")}
-        n_units = size // FRAMES_A_UNIT
         for key, start in zip(keys, starts, strict=True):
-            frames = slice(FRAMES_A_UNIT * start, FRAMES_A_UNIT * start + size)
-            f0, codes = sounds.f0[key], np.asarray(corpus.get("units", key), np.int64)
+            frames = slice(start * self.clock.numerator, start * self.clock.numerator + self.size)
+            unit, n_units, f0 = start * self.clock.denominator, int(self.size / self.clock), sounds.f0[key]
             rows["wav"].append(sounds.wav[key][frames.start * HOP_LENGTH : frames.stop * HOP_LENGTH].astype(np.float32) / 32767)
             rows["mel"].append(np.asarray(corpus.get("mel", key)[frames], np.float32))
             rows["f0"].append(f0[frames])
             rows["log_f0"].append(interpolate_log_f0(f0)[frames])
-            rows["units"].append(around(codes, start, n_units, NO_CODE))
-            rows["languages"].append(around(self.corpus.languages(corpus, key, len(codes)), start, n_units, 0))
+            rows["units"].append(around(self.corpus.units(split, key), unit, n_units, NO_CODE))
+            rows["languages"].append(around(self.corpus.languages(split, key), unit, n_units, 0))
         batch = {name: torch.from_numpy(np.stack(arrays)) for name, arrays in rows.items()}
         bands = [float(corpus.utterances[key].bandwidth_hz) for key in keys]
         return batch | {"keys": keys, "bandwidth": torch.tensor(bands), "voiced": (batch["f0"] > 0).float(),
-                        "frame_lengths": torch.full((len(keys),), size)}  # fmt: skip
+                        "frame_lengths": torch.full((len(keys),), self.size)}  # fmt: skip
 
     def heads(self, batch: dict, scratch: dict) -> tuple[Tensor, Tensor, Tensor]:
         """Predicted mel, F0 and voicing of the crop; the losses of the bottleneck go to ``scratch``. Once a step."""
         if "heads" not in scratch:
-            codes = batch["units"]
-            decoded = self.model.units(codes, batch["speaker"], batch["languages"], codes[..., 0] != NO_CODE, scratch)
-            inner = slice(FRAMES_A_UNIT * AROUND, -FRAMES_A_UNIT * AROUND)
-            scratch["heads"] = tuple(values[:, inner] for values in decoded)
+            scratch["heads"] = self.decode(self.model, batch, scratch)
             for name, usage in scratch["usage"].items():
                 self.used[name].append(usage["perplexity"].mean())
         return scratch["heads"]
+
+    def decode(self, model: Whole, batch: dict, scratch: dict | None = None) -> Decoded:
+        """Predicted mel, F0 and voicing of crops."""
+        codes, real = batch["units"], batch["units"][..., 0] != NO_CODE
+        frame = torch.arange(int(codes.shape[1] * self.clock), device=codes.device)
+        unit = frame * self.clock.denominator // self.clock.numerator
+        decoded = model.units(codes, batch["speaker"], batch["languages"], real, real[:, unit], scratch)
+        return tuple(values[:, self.inner] for values in decoded)
 
     def run(self, batch: dict, step: int, scratch: dict) -> tuple[Tensor, Tensor]:
         if "fake" not in scratch:
@@ -146,7 +150,8 @@ class Vec2wavTraining(VocoderTraining):
 
     def validate(self, model: Whole, step: int) -> dict[str, float]:
         """L1 of log-mel between dev clips and what the predicted mel and pitch sound like; and of the predicted mel itself."""
-        keys = [key for key in self.corpus.dev_keys if self.corpus.dev.frames(key) >= DEV_FRAMES][::7][:DEV_CLIPS]
+        keys = [key for key in self.corpus.dev_keys if self.corpus.dev.frames(key) >= self.size]
+        keys = keys[:: max(1, len(keys) // DEV_CLIPS)][:DEV_CLIPS]
         if not keys:
             return {}
         mel, made, wav = self.copies(model, keys)
@@ -154,16 +159,17 @@ class Vec2wavTraining(VocoderTraining):
         return {"mel_l1": float((heard - natural).abs().mean()), "head_l1": float((mel - natural).abs().mean())}
 
     def copies(self, model: Whole, keys: list[str]) -> tuple[Tensor, Tensor, Tensor]:
-        """Predicted mel, samples made of it, and natural samples of the beginnings of dev utterances."""
-        batch = self.crops("dev", keys, [0] * len(keys), DEV_FRAMES)
+        """Predicted mel, samples made of it, and natural samples of the middles of dev utterances."""
+        batch = self.crops("dev", keys, [self.middle(key) for key in keys])
         batch = move(batch | {"speaker": self.corpus.embeddings("dev", keys, np.random.default_rng(0))}, device_of(model))
-        codes = batch["units"]
-        decoded = model.units(codes, batch["speaker"], batch["languages"], codes[..., 0] != NO_CODE)
-        mel, f0, voiced = (values[:, FRAMES_A_UNIT * AROUND : -FRAMES_A_UNIT * AROUND] for values in decoded)
+        mel, f0, voiced = self.decode(model, batch)
         return mel, model.vocoder(mel, to_hz(f0, voiced > 0)).float(), batch["wav"]
 
+    def middle(self, key: str) -> int:
+        return (self.corpus.dev.frames(key) - self.size) // self.clock.numerator // 2
+
     def media(self, model: Whole, writer, step: int) -> None:
-        keys = [key for key in self.corpus.dev_keys if self.corpus.dev.frames(key) >= DEV_FRAMES][:1]
+        keys = [key for key in self.corpus.dev_keys if self.corpus.dev.frames(key) >= self.size][:1]
         if keys:
             _, made, wav = self.copies(model, keys)
             pictures = torch.cat([log_mel(wav), log_mel(made)], dim=2)[0].T.flip(0)

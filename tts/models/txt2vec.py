@@ -15,8 +15,8 @@ Source: ZMM-TTS (arXiv 2312.14398) §III.B and its released code, ``nii-yamagish
 - padding is class 0 and counts in the code: here it never counts.
 
 Differs from both: durations come from the package's aligner and predictor, at 75 frames a second, because plans, edits and
-prosody files are in frames and an encoder with its predictor can be taken over from another model; the states of two frames are
-averaged to those of a unit. ConvNeXt blocks instead of FFT blocks, and distances are measured in deviations of the codebook.
+prosody files are in frames and an encoder with its predictor can be taken over from another model; the states of the frames of
+a unit are averaged. ConvNeXt blocks instead of FFT blocks, and distances are measured in deviations of the codebook.
 """
 
 from __future__ import annotations
@@ -99,9 +99,10 @@ class Txt2vec(nn.Module):
         """Hidden tokens [B, N, D] with durations [B, N], spoken by speaker [B, S] -> [B, U, G, K]; mask [B, T] of frames."""
         token = token_of_frame(durations, n_frames)
         frames = torch.cat([expand(hidden, token), position_in_phone(durations, token).to(hidden.dtype)], dim=-1)
-        x = self.norm_in(to_units(self.enter(frames), mask))
-        x = x + self.layers(speaker, first_of_units(langs.gather(1, token)))
-        real = first_of_units(mask)[..., None].to(x.dtype)
+        clock = self.config.units.clock
+        x = self.norm_in(to_units(self.enter(frames), mask, clock))
+        x = x + self.layers(speaker, first_of_units(langs.gather(1, token), clock))
+        real = first_of_units(mask, clock)[..., None].to(x.dtype)
         for block in self.blocks:
             x = block(x, real)
         units = self.config.units
@@ -174,7 +175,8 @@ class Txt2vec(nn.Module):
         hidden = self.text(ids, styles, langs, torch.ones_like(ids, dtype=torch.bool))
         mask = torch.ones(1, n_frames, dtype=torch.bool)
         logits = self.logits(hidden, frames, n_frames, mask, speaker[None], langs)
-        return logits.argmax(-1), first_of_units(langs.gather(1, token_of_frame(frames, n_frames)))
+        languages = langs.gather(1, token_of_frame(frames, n_frames))
+        return logits.argmax(-1), first_of_units(languages, self.config.units.clock)
 
     def tokens(self, phones) -> tuple[Tensor, Tensor, Tensor, Spelling | None]:
         """What the encoder reads of a clause: ids, styles, langs [1, M]; and its spelling where these are letters."""

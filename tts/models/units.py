@@ -1,19 +1,22 @@
 """What the models over units share (``txt2vec``, ``vec2mel``, ``vec2wav``): codes to vectors, speaker and language, the clock.
 
-A unit is two frames of the mel (37.5 a second) and one code in each of G books. U = ceil(T / 2) units last T frames.
+A unit is one code in each of G books. The house's units come 37.5 times a second (two frames each), those of XLSR-53 50 times
+(three frames for two): T frames of mel last U = ceil(T · rate / 75) units, and both begin at time 0.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from codec.units.encoder import FRAMES_A_UNIT
 from tts.base.errors import DataError
+from vocoder.audio.frames import FRAME_RATE
 
 NO_CODE = -1  # stands where a batch has no unit
 FORGET = 0.1  # share of the training utterances that lose their language: unseen ones get what these have learned
@@ -26,6 +29,16 @@ class UnitsConfig:
     n_books: int = 2
     codebook_size: int = 320
     code_dim: int = 384  # of one book's vectors
+    rate: float = 37.5  # units a second
+
+    def n_units(self, n_frames: int) -> int:
+        """Units that last ``n_frames`` frames."""
+        return math.ceil(n_frames * self.clock.denominator / self.clock.numerator)
+
+    @property
+    def clock(self) -> Fraction:
+        """Frames a unit."""
+        return (Fraction(FRAME_RATE) / Fraction(self.rate)).limit_denominator(100)
 
     @property
     def dim(self) -> int:
@@ -105,19 +118,35 @@ def direction(speaker: Tensor) -> Tensor:
     return F.normalize(speaker, dim=-1) * speaker.shape[-1] ** 0.5
 
 
-def to_units(x: Tensor, mask: Tensor) -> Tensor:
-    """Frames [B, T, D], mask [B, T] -> means of the real frames of each unit [B, ceil(T / 2), D]; zeros where there are none."""
-    real, odd = mask[..., None].to(x.dtype), x.shape[1] % FRAMES_A_UNIT
-    x, real = F.pad(x * real, (0, 0, 0, odd)), F.pad(real, (0, 0, 0, odd))
-    total, count = (values.unflatten(1, (-1, FRAMES_A_UNIT)).sum(2) for values in (x, real))
+def to_units(x: Tensor, mask: Tensor, clock: Fraction) -> Tensor:
+    """Frames [B, T, D], mask [B, T] -> means of the real frames that each unit touches [B, U, D]; zeros where there are none."""
+    n_frames = x.shape[1]
+    unit = torch.arange(-(-n_frames * clock.denominator // clock.numerator), device=x.device)
+    first = unit * clock.numerator // clock.denominator
+    last = (((unit + 1) * clock.numerator + clock.denominator - 1) // clock.denominator).clamp(max=n_frames)
+    total = x.new_zeros(len(x), len(unit), x.shape[2])
+    count = x.new_zeros(len(x), len(unit), 1)
+    for i in range(int((last - first).max())):
+        frame = (first + i).clamp(max=n_frames - 1)
+        counts = (mask[:, frame] & (first + i < last))[..., None].to(x.dtype)
+        total, count = total + x[:, frame] * counts, count + counts
     return total / count.clamp(min=1)
 
 
-def first_of_units(values: Tensor) -> Tensor:
-    """Frames [B, T] -> the first of every unit [B, ceil(T / 2)]."""
-    return values[:, ::FRAMES_A_UNIT]
+def to_frames(x: Tensor, mask: Tensor, n_frames: int, clock: Fraction) -> Tensor:
+    """Units [B, U, D], mask [B, U] -> frames [B, n_frames, D + 1]: linear between centres, held at the end of the real ones; the
+    last channel is the place between the two units, 0 to 1."""
+    place = (torch.arange(n_frames, device=x.device) + 0.5) / float(clock) - 0.5
+    place = place.clamp(min=0).expand(len(x), -1)
+    between = place - place.floor()
+    most = (mask * torch.arange(mask.shape[1], device=x.device)).amax(1, keepdim=True)  # the last real unit
+    before = torch.minimum(place.floor().long(), most)
+    after = torch.minimum(before + 1, most)
+    values = [x.gather(1, index[..., None].expand(-1, -1, x.shape[2])) for index in (before, after)]
+    return torch.cat([torch.lerp(*values, between[..., None].to(x.dtype)), between[..., None].to(x.dtype)], dim=-1)
 
 
-def unit_lengths(frame_lengths: Tensor) -> Tensor:
-    """Frames -> units that hold them."""
-    return (frame_lengths + FRAMES_A_UNIT - 1) // FRAMES_A_UNIT
+def first_of_units(values: Tensor, clock: Fraction) -> Tensor:
+    """Frames [B, T] -> the first of every unit [B, U]."""
+    unit = torch.arange(-(-values.shape[1] * clock.denominator // clock.numerator), device=values.device)
+    return values[:, unit * clock.numerator // clock.denominator]

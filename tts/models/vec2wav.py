@@ -26,7 +26,7 @@ from torch import Tensor
 
 from codec.quantize.rvq import Rvq, RvqConfig
 from tts.models.units import LayersConfig, UnitLayers, UnitsConfig, UnitTable
-from tts.models.vec2mel import FrameDecoder
+from tts.models.vec2mel import Decoded, FrameDecoder
 from vocoder.nn.convnext import ConvNeXtBlock, FrameConv
 
 
@@ -74,9 +74,10 @@ class Vec2wav(nn.Module):
         self.coarse_post, self.fine_post = post(), post()
         self.unit_blocks = blocks(config.n_unit_blocks)
         self.layers = UnitLayers(config.layers, dim)
-        self.frames = FrameDecoder(dim, config.hidden, config.n_frame_blocks, config.style_dim, config.layers)
+        self.frames = FrameDecoder(config.units, config.layers, dim, config.hidden, config.n_frame_blocks, config.style_dim)
 
-    def forward(self, codes: Tensor, speaker: Tensor, languages: Tensor, mask: Tensor, scratch: dict | None = None):
+    def forward(self, codes: Tensor, speaker: Tensor, languages: Tensor, mask: Tensor, frame_mask: Tensor,
+                scratch: dict | None = None) -> Decoded:  # fmt: skip
         """Mel, F0 and voicing of units, as ``Vec2mel.forward``; ``scratch`` gets what the bottleneck is trained by.
 
         These are the losses "commitment" (of both stages) and "prior" (squared error of the fine stage as predicted from the
@@ -96,7 +97,7 @@ class Vec2wav(nn.Module):
             scratch["prior"] = mean_square(prior - exact.quantized.detach(), real)
             scratch["states"] = x
             scratch["usage"] = {"coarse": rough.usage, "fine": exact.usage}
-        return self.frames(x + self.layers(speaker, languages), speaker, mask)
+        return self.frames(x + self.layers(speaker, languages), speaker, mask, frame_mask)
 
     def stages(self, vectors: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Vectors [B, U, 768] -> the fine stage [B, U, D], the coarse one [B, ceil(U / 4), D] and its mask."""

@@ -88,15 +88,16 @@ class UnitPlanner:
 
     @torch.inference_mode()
     def sound(self, codes: Tensor, languages: Tensor, voice: VoiceTensors, n_frames: int) -> tuple[Tensor, Tensor]:
-        """Mel [T, 100] and F0 [T] of units: codes [1, U, G], frontend language ids [1, U], T frames of them.
+        """Mel [T, 100] and F0 [T] of units: codes [1, U, G], frontend language ids [1, U], T frames that they last.
 
         Raises:
             DataError: a code lies outside its book.
         """
         check_codes(codes, self.decoder.config.units)
         mask = torch.ones(codes.shape[:2], dtype=torch.bool)
-        mel, f0, voiced = self.decoder(codes, voice.style[None], languages, mask)
-        return mel[0, :n_frames], to_hz(f0, voiced > 0)[0, :n_frames]
+        frame_mask = torch.ones(1, n_frames, dtype=torch.bool)
+        mel, f0, voiced = self.decoder(codes, voice.style[None], languages, mask, frame_mask)
+        return mel[0], to_hz(f0, voiced > 0)[0]
 
 
 def phone_means(mel: Tensor, f0: Tensor, durations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
