@@ -72,8 +72,9 @@ def fit(acoustic, voice: VoiceTensors, recordings: Sequence[tuple], steps: int =
     Raises:
         UsageError: the model is another.
     """
-    if acoustic.kind == "flow":
-        raise UsageError("a flow model's voices cannot be fitted.", where="model", code="fit.model", fix="Take fs2 or megatts.")
+    if acoustic.kind not in ("fs2", "megatts"):
+        raise UsageError(f"voices of a {acoustic.kind} model cannot be fitted.", where="model", code="fit.model",
+                         fix="Take fs2 or megatts.")  # fmt: skip
     guess = VoiceTensors(*(None if t is None else t.clone() for t in (voice.style, voice.tokens, voice.memory)))
     with torch.no_grad():
         pieces = [piece(acoustic, guess, *recording) for recording in recordings]

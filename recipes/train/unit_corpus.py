@@ -21,10 +21,12 @@ from recipes.config import over
 from recipes.train.acoustic import dropped
 from tts.base.errors import DataError
 from tts.models.reference import reference_crop
-from tts.models.speaker import SHORTEST, SpeakerEncoder
+from tts.models.speaker import SpeakerEncoder
 from tts.models.units import NO_CODE, LayersConfig, UnitsConfig, check_codes, first_of_units
 from vocoder.audio.f0 import interpolate_log_f0
 from vocoder.nn.config import from_dict, to_dict
+
+SHORTEST = 32  # frames: a speaker can be told, and discriminators of mel windows have one to look at
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,12 @@ class UnitCorpus:
         DataError: Units of another extractor or clock.
     """
 
-    def __init__(self, dump, units: UnitsConfig, aligned: bool, longest: int, shortest: int = SHORTEST):
+    def __init__(self, dump, units: UnitsConfig, aligned: bool, longest: int):
         self.config = units
         self.train, self.dev = (Corpus(Path(dump) / split, dropped(Path(dump) / split)) for split in ("train", "dev"))
         known = usable(self.train, units, aligned)
-        self.frames = {key: n for key in known if shortest <= (n := self.train.frames(key)) <= longest}
-        self.dev_keys = [key for key in usable(self.dev, units, aligned) if self.dev.frames(key) >= shortest]
+        self.frames = {key: n for key in known if SHORTEST <= (n := self.train.frames(key)) <= longest}
+        self.dev_keys = [key for key in usable(self.dev, units, aligned) if self.dev.frames(key) >= SHORTEST]
         self.encoder = SpeakerEncoder.load()
         self.speakers = {"train": SpeakerVectors(self.train, self.frames, self.encoder),
                          "dev": SpeakerVectors(self.dev, self.dev_keys, self.encoder)}  # fmt: skip

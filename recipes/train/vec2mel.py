@@ -109,8 +109,7 @@ def main(
         warm_start: A ``zmm1`` of the same sizes to begin from: few-shot adaptation.
     """
     books = Books.of(task.extractor)
-    shortest = 128 if task.adversarial_from is not None else 32
-    corpus = UnitCorpus(dump, books.config, False, task.longest, shortest)
+    corpus = UnitCorpus(dump, books.config, False, task.longest)
     net = Vec2mel(sized(Vec2melConfig, books, corpus, model))
     net.table.codebooks.copy_(books.vectors)
     record_model(exp, "acoustic", net.config, net.kind, warm_start, facts(books, corpus))
