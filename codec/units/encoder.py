@@ -150,7 +150,7 @@ class HouseUnits(UnitExtractor):
 
     sample_rate, frame_rate = SAMPLE_RATE, UNIT_RATE
 
-    def __init__(self, place: str = ""):
+    def __init__(self, place: str = "", download: bool = False):
         config, tensors = load_model(place or HOUSE, "units")
         self.model = build(UnitEncoder, from_dict(UnitEncoderConfig, config.get("model"), place or "house"))
         load_into(self.model, tensors, place or str(HOUSE))

@@ -1,8 +1,14 @@
-"""Extractors: samples -> features on the codec's frames. A teacher of the semantic path is one of them, chosen by name.
+"""Extractors: samples -> features on the codec's frames, or discrete units on a clock of their own. One is chosen by name.
 
-``transformers:PLACE``   HuBERT, WavLM, wav2vec 2.0 or XLS-R from a folder or a hub's id, by the package transformers
-others                   added with ``register``; ``tts.units`` adds ``aligner``, the package's own phone recogniser
+``house``                 the package's own self-supervised encoder (``codec/units/encoder.py``)
+``transformers:PLACE``    HuBERT, WavLM, wav2vec 2.0 or XLS-R from a folder or a hub's id, by the package transformers: the mean
+                          over all layers; ``transformers:PLACE#9``: one of them
+``xlsr:PLACE``            the pre-training codes of XLSR-53, likewise
+``kmeans:FILE``           k-means over the features of another extractor (``python -m recipes units-kmeans``)
+``mel``                   the log-mel, to compare with
+others                    added with ``register``; ``tts.units`` adds ``aligner``, the package's own phone recogniser
 
+All have features: a teacher of the codec's semantic path is one of them. Those with ``codebooks`` have units too.
 An extractor is frozen: it runs without gradient and in float32, and keeps its model where the samples are.
 """
 
@@ -13,11 +19,11 @@ from collections.abc import Callable
 from importlib import import_module
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from tts.base.errors import DataError, UnavailableError, UsageError
-from vocoder.audio.frames import FRAME_RATE, HOP_LENGTH, SAMPLE_RATE
+from tts.base.errors import DataError, UsageError
+from vocoder.audio.frames import FRAME_RATE, HOP_LENGTH, N_MELS, SAMPLE_RATE
+from vocoder.audio.mel import log_mel
 
 
 class UnitExtractor:
@@ -50,7 +56,7 @@ class UnitExtractor:
         Raises:
             DataError: wav is of another shape.
         """
-        return at_frames(self._run(wav), self.frame_rate, wav.shape[1] // HOP_LENGTH)
+        return at_frames(self.unit_features(wav), self.frame_rate, wav.shape[1] // HOP_LENGTH)
 
     @torch.no_grad()
     def units(self, wav: Tensor) -> Tensor:
@@ -63,9 +69,11 @@ class UnitExtractor:
             DataError: wav is of another shape.
         """
         self._books()
-        return self.quantise(self._run(wav))
+        return self.quantise(self.unit_features(wav))
 
-    def _run(self, wav: Tensor) -> Tensor:
+    @torch.no_grad()
+    def unit_features(self, wav: Tensor) -> Tensor:
+        """What units are made of: [B, S] as in ``features`` -> [B, U, dim] float32 on the extractor's own clock."""
         if wav.dim() != 2 or wav.shape[1] == 0 or wav.shape[1] % HOP_LENGTH:
             raise DataError(f"wav has shape {tuple(wav.shape)}.", code="units.shape",
                             fix=f"Give [B, S] with S a multiple of {HOP_LENGTH}.")  # fmt: skip
@@ -75,7 +83,8 @@ class UnitExtractor:
     def _books(self) -> Tensor:
         if self.codebooks is None:
             raise UsageError("this extractor has features but no quantiser, so it makes no units.", where=self.name,
-                             code="units.no_quantiser", fix="Use one that has codebooks.")  # fmt: skip
+                             code="units.no_quantiser",
+                             fix="Use one with codebooks, or python -m recipes units-kmeans.")  # fmt: skip
         return self.codebooks
 
     def run(self, wav: Tensor) -> Tensor:
@@ -107,67 +116,30 @@ def at_frames(features: Tensor, frame_rate: float, n_frames: int) -> Tensor:
     return torch.lerp(features[:, before], features[:, after], (centres - before).float()[:, None])
 
 
-class TransformersUnits(UnitExtractor):
-    """Mean over all hidden layers of a self-supervised model.
+class MelFeatures(UnitExtractor):
+    """``mel``: the log-mel itself. What any better feature is compared with."""
 
-    Source: X-Codec (arXiv 2408.17175 §3), the mean over all layers of HuBERT. The convolutions in front of these models hear
-    400 samples and step by 320, at 16 kHz; with 40 zeros at both ends feature i is centred on sample (i + 1/2) 320.
+    name, dim, sample_rate, frame_rate = "mel", N_MELS, SAMPLE_RATE, FRAME_RATE
 
-    transformers is no dependency of the package: it is imported here, when the user has it.
-
-    Args:
-        place: Folder with config.json and weights, or a hub's id.
-        download: Whether a hub may be asked; False reads folders and what was downloaded before.
-
-    Raises:
-        UnavailableError: transformers is not installed, or finds no such model.
-        DataError: The model does not begin with such convolutions.
-    """
-
-    def __init__(self, place: str, download: bool = False):
-        try:
-            transformers = import_module("transformers")
-        except ImportError as error:
-            raise UnavailableError("transformers is not installed.", where=f"transformers:{place}", code="units.transformers",
-                                   fix="pip install transformers") from error  # fmt: skip
-        try:
-            self.model = transformers.AutoModel.from_pretrained(place, local_files_only=not download).eval()
-            before = transformers.AutoFeatureExtractor.from_pretrained(place, local_files_only=not download)
-        except (OSError, ValueError) as error:
-            raise UnavailableError(f"no model was found: {str(error).splitlines()[0][:200]}", where=f"transformers:{place}",
-                                   code="units.missing",
-                                   fix="Give a folder with a model, or allow downloads: download=True, "
-                                       "in training --set task.download_teacher=true.") from error  # fmt: skip
-        self.model.requires_grad_(False)
-        self.name, self.dim = f"transformers:{place}", self.model.config.hidden_size
-        self.sample_rate, self.normalised = before.sampling_rate, bool(getattr(before, "do_normalize", False))
-        self.window = self.stride = 1  # samples that a feature hears, and from one to the next
-        config = self.model.config
-        for kernel, stride in zip(getattr(config, "conv_kernel", ()), getattr(config, "conv_stride", ()), strict=False):
-            self.window += (kernel - 1) * self.stride
-            self.stride *= stride
-        if not 1 < self.stride <= self.window:
-            raise DataError("it has no convolutions over samples in front.", where=self.name, code="units.frames",
-                            fix="Use HuBERT, WavLM, wav2vec 2.0 or XLS-R.")  # fmt: skip
-        self.frame_rate = self.sample_rate / self.stride
+    def __init__(self, place: str = "", download: bool = False):
+        pass
 
     def run(self, wav):
-        if self.normalised:
-            wav = (wav - wav.mean(1, keepdim=True)) / (wav.var(1, keepdim=True, unbiased=False) + 1e-7).sqrt()
-        short = max(0, self.stride - wav.shape[1])
-        around = self.window - self.stride
-        wav = F.pad(wav, (around // 2, around - around // 2 + short))
-        hidden = self.model.to(wav.device)(wav, output_hidden_states=True).hidden_states
-        return torch.stack(hidden).mean(0)
+        return log_mel(wav)
 
 
-def house_units(place: str, download: bool) -> UnitExtractor:
-    from codec.units.encoder import HouseUnits
+def _of(module: str, make: str) -> Callable[..., UnitExtractor]:
+    """A kind that is imported when it is asked for."""
+    return lambda place, download: getattr(import_module(f"codec.units.{module}"), make)(place, download)
 
-    return HouseUnits(place)
 
-
-_KINDS: dict[str, Callable[..., UnitExtractor]] = {"house": house_units, "transformers": TransformersUnits}
+_KINDS: dict[str, Callable[..., UnitExtractor]] = {
+    "house": _of("encoder", "HouseUnits"),
+    "kmeans": _of("kmeans", "load_kmeans"),
+    "mel": MelFeatures,
+    "transformers": _of("selfsupervised", "TransformersUnits"),
+    "xlsr": _of("selfsupervised", "XlsrUnits"),
+}
 
 
 def register(kind: str, make: Callable[..., UnitExtractor]) -> None:
@@ -188,6 +160,6 @@ def unit_extractor(name: str, download: bool = False) -> UnitExtractor:
     """
     kind, _, place = name.partition(":")
     if kind not in _KINDS:
-        raise UsageError(f"there is no extractor {name!r}.", where="semantic", code="units.kind",
+        raise UsageError(f"there is no extractor {name!r}.", where="extractor", code="units.kind",
                          fix=f"Known: {', '.join(sorted(_KINDS))}. aligner is there after `import tts.units`.")  # fmt: skip
     return _KINDS[kind](place, download)

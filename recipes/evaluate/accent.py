@@ -15,13 +15,12 @@ import numpy as np
 from recipes.datadir import Utterance
 from recipes.evaluate.clips import samples
 from recipes.evaluate.figures import mean_figure
+from recipes.evaluate.logistic import logistic
 from recipes.progress import track
 from tts.base import strict_json
 from tts.base.errors import DataError
 
 SHIPPED = Path(__file__).with_name("accent.json")
-PENALTY = 1e-3  # of squared weights
-STEPS = 60  # of L-BFGS
 RAREST = 1e-4  # mean share of a phone that is worth a weight
 
 
@@ -85,26 +84,11 @@ def normalised(posteriors: np.ndarray) -> np.ndarray:
 
 def fit(shares: np.ndarray, languages: Sequence[str]) -> AccentJudge:
     """The judge of [n, n_symbols] with the language of each; every language weighs the same."""
-    import torch
-    import torch.nn.functional as F
-
     names = sorted(set(languages))
     phones = np.flatnonzero(shares.mean(0) > RAREST)
-    x = torch.from_numpy(np.sqrt(shares[:, phones]))
-    y = torch.tensor([names.index(language) for language in languages])
-    counts = torch.bincount(y, minlength=len(names)).double()
-    weight = torch.zeros(len(phones), len(names), dtype=torch.float64, requires_grad=True)
-    bias = torch.zeros(len(names), dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weight, bias], max_iter=STEPS, line_search_fn="strong_wolfe")
-
-    def loss():
-        optimizer.zero_grad()
-        value = F.cross_entropy(x @ weight + bias, y, weight=1 / counts) + PENALTY * weight.square().mean(1).sum()
-        value.backward()
-        return value
-
-    optimizer.step(loss)
-    return AccentJudge(tuple(names), tuple(map(int, phones)), weight.detach().numpy(), bias.detach().numpy())
+    numbers = np.array([names.index(language) for language in languages])
+    weight, bias = logistic(np.sqrt(shares[:, phones]), numbers, len(names))
+    return AccentJudge(tuple(names), tuple(map(int, phones)), weight, bias)
 
 
 def confusions(clips: Sequence[Utterance], judge: AccentJudge, shares: Callable[[np.ndarray], np.ndarray]):

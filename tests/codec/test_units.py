@@ -43,7 +43,7 @@ def test_samples_that_are_no_whole_frames_are_refused(shape):
 
 
 def test_an_unknown_extractor_is_refused_with_those_that_are_known():
-    with pytest.raises(UsageError, match=r"no extractor 'hubert'. Known: aligner, transformers"):
+    with pytest.raises(UsageError, match=r"no extractor 'hubert'. Known: aligner, house, kmeans, mel, transformers, xlsr"):
         unit_extractor("hubert")
 
 

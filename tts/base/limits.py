@@ -23,6 +23,7 @@ class Limits:
     voice_seconds: float = _limit(120.0, "s", "reference audio that is read for a voice", "tts.listen")
     voice_min_seconds: float = _limit(1.0, "s", "sound a voice reference must hold", "tts.listen")
     align_seconds: float = _limit(120.0, "s", "recording aligned with its text: also for editing", "tts.alignment")
+    units_seconds: float = _limit(600.0, "s", "recording turned into units: it is heard as a whole", "tts.cli.units")
     channels: int = _limit(8, "channels", "channels of an audio file; they are averaged", "vocoder.audio.io")
     min_sample_rate: int = _limit(8_000, "Hz", "lowest sample rate read or written", "vocoder.audio.io")
     max_sample_rate: int = _limit(192_000, "Hz", "highest sample rate read or written", "vocoder.audio.io")

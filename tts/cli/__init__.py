@@ -27,6 +27,7 @@ COMMANDS = {
     "edit": "Change words in a recording.",
     "align": "Tell when each word of a recording is said.",
     "codec": "Encode speech to tokens and back.",
+    "units": "Turn speech into discrete units, and read unit files.",
     "detect": "Tell whether audio carries the watermark and a provenance record.",
     "text": "Show how a text will be read: words, phones, spans.",
     "voices": "List the voices, look into one, mix them, compare two.",
