@@ -142,12 +142,13 @@ def train_vec2mel(dump, exp, minutes, device, config, overrides, pack, max_steps
 @click.option("--warm-start", metavar="DIR", help="A zmm2 to begin from.")
 @click.option("--vocoder", metavar="DIR", help="Vocoder that the generator begins from.")
 def train_vec2wav(dump, exp, minutes, device, config, overrides, pack, max_steps, warm_start, vocoder):
-    """Units to samples (zmm2). YAML sections: model (generator: that of the vocoder), task, train."""
+    """Units to samples (zmm2). YAML sections: model, generator (as a vocoder's model), task, train."""
     from recipes.train import vec2wav
 
-    given = _prepare(config, overrides, ("model", "task", "train"), pack, dump)
-    step = vec2wav.main(dump, exp, minutes, device, given["model"], _dataclass(vec2wav.Vec2wavTask, given["task"]),
-                        _train(given), max_steps, warm_start, vocoder)  # fmt: skip
+    given = _prepare(config, overrides, ("model", "generator", "task", "train"), pack, dump)
+    task = _dataclass(vec2wav.Vec2wavTask, given["task"])
+    step = vec2wav.main(dump, exp, minutes, device, given["model"], given["generator"], task, _train(given), max_steps,
+                        warm_start, vocoder)  # fmt: skip
     click.echo(f"train-vec2wav: step {step:,} in {exp}")
 
 

@@ -101,7 +101,7 @@ def tokens_of(corpus, key: str, config: Txt2vecConfig) -> tuple:
     return ids, np.zeros_like(ids), columns[2][spelling.first_phones], spelling.durations(columns[3])
 
 
-def build(corpus: UnitCorpus, books: Books, text: dict | None, model: dict | None, task: Txt2vecTask) -> Txt2vec:
+def build(corpus: UnitCorpus, text: dict | None, model: dict | None, task: Txt2vecTask) -> Txt2vec:
     """A fresh model for a corpus; ``text`` and ``model`` change ``TextConfig`` and ``Txt2vecConfig``.
 
     Raises:
@@ -111,7 +111,7 @@ def build(corpus: UnitCorpus, books: Books, text: dict | None, model: dict | Non
 
     front = (model or {}).get("front", Txt2vecConfig.front)
     sizes = {"n_symbols": inventory.size(), "languages": list(languages_of(corpus.train)), "n_blocks": TEXT_BLOCKS}
-    extra: dict = {"units": to_dict(books.config)}
+    extra: dict = {"units": to_dict(corpus.config)}
     if front == "characters":
         extra["characters"] = characters_of(corpus.train)
         sizes |= {"n_symbols": N_MARKS + len(extra["characters"]), "use_styles": False}
@@ -121,7 +121,7 @@ def build(corpus: UnitCorpus, books: Books, text: dict | None, model: dict | Non
         extra["bert"] = json.dumps(bert.config.to_diff_dict())
     config = from_dict(Txt2vecConfig, over({"text": sizes | (text or {}), **extra}, model or {}), "model")
     net = Txt2vec(config)
-    net.codebooks.copy_(books.vectors)
+    net.codebooks.copy_(corpus.books.vectors)
     if bert is not None:
         net.text.bert.load_state_dict(bert.state_dict())
         known = net.text.read_vocabulary(transformers_package().AutoTokenizer.from_pretrained(
@@ -185,12 +185,11 @@ def main(
             languages never heard.
         warm_start: A txt2vec or an acoustic model to begin from.
     """
-    books = Books.of(task.extractor)
-    corpus = UnitCorpus(dump, books.config, True, task.longest)
-    net = build(corpus, books, text, model, task)
+    corpus = UnitCorpus(dump, Books.of(task.extractor), True, task.longest)
+    net = build(corpus, text, model, task)
     if warm_start:
         take_over(net, warm_start)
-    record_model(exp, "txt2vec", net.config, None, warm_start, facts(books, corpus))
+    record_model(exp, "txt2vec", net.config, None, warm_start, facts(corpus))
     config = config or TrainConfig(learning_rate=8e-4, warmup_steps=300)
     job = Txt2vecTraining(corpus, net, task, config.seed)
     return train(job, config, exp, minutes=minutes, device=device, max_steps=max_steps)[1]

@@ -13,16 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import tts.units  # noqa: F401 - adds the aligner to the extractors
 from codec.units.extractor import unit_extractor
+from codec.units.unitfile import UnitFacts
 from recipes.augment import warp_bandwidth, warp_f0, warp_mel
 from recipes.batch import Corpus, lengths, pad
 from recipes.config import over
 from recipes.train.acoustic import dropped
+from recipes.units import read_facts
 from tts.base.errors import DataError
 from tts.models.reference import reference_crop
 from tts.models.speaker import SpeakerEncoder
-from tts.models.units import NO_CODE, LayersConfig, UnitsConfig, check_codes, first_of_units
+from tts.models.units import NO_CODE, LayersConfig, UnitsConfig, first_of_units
 from vocoder.audio.f0 import interpolate_log_f0
 from vocoder.nn.config import from_dict, to_dict
 
@@ -31,11 +32,10 @@ SHORTEST = 32  # frames: a speaker can be told, and discriminators of mel window
 
 @dataclass(frozen=True)
 class Books:
-    """Codebooks of an extractor, and which they are."""
+    """Codebooks of an extractor, and what they are."""
 
     vectors: Tensor  # [G, K, D] float32
-    units_id: str
-    rate: float  # units a second
+    facts: UnitFacts
 
     @classmethod
     def of(cls, extractor: str) -> Books:
@@ -45,12 +45,12 @@ class Books:
             UsageError, UnavailableError: it has no codebooks, or is not here.
         """
         found = unit_extractor(extractor)
-        units_id = found.units_id  # refused where there are no books
-        return cls(found.codebooks.float().cpu(), units_id, found.unit_rate)
+        facts = UnitFacts.of(found)  # refuses those without
+        return cls(found.codebooks.float().cpu(), facts)
 
     @property
     def config(self) -> UnitsConfig:
-        return UnitsConfig(*self.vectors.shape, self.rate)
+        return UnitsConfig(*self.vectors.shape, self.facts.unit_rate)
 
 
 class UnitCorpus:
@@ -58,7 +58,7 @@ class UnitCorpus:
 
     Args:
         dump: Feature store with ``units``.
-        units: What the codes have to be.
+        books: What the units have to be of.
         aligned: Leave out utterances without durations.
         longest: Frames; longer ones are left out.
 
@@ -67,12 +67,12 @@ class UnitCorpus:
         DataError: Units of another extractor or clock.
     """
 
-    def __init__(self, dump, units: UnitsConfig, aligned: bool, longest: int):
-        self.config = units
+    def __init__(self, dump, books: Books, aligned: bool, longest: int):
+        self.books, self.config = books, books.config
         self.train, self.dev = (Corpus(Path(dump) / split, dropped(Path(dump) / split)) for split in ("train", "dev"))
-        known = usable(self.train, units, aligned)
+        known = usable(self.train, books, aligned)
         self.frames = {key: n for key in known if SHORTEST <= (n := self.train.frames(key)) <= longest}
-        self.dev_keys = [key for key in usable(self.dev, units, aligned) if self.dev.frames(key) >= SHORTEST]
+        self.dev_keys = [key for key in usable(self.dev, books, aligned) if self.dev.frames(key) >= SHORTEST]
         self.encoder = SpeakerEncoder.load()
         self.speakers = {"train": SpeakerVectors(self.train, self.frames, self.encoder),
                          "dev": SpeakerVectors(self.dev, self.dev_keys, self.encoder)}  # fmt: skip
@@ -154,14 +154,11 @@ class SpeakerVectors:
         return self._kept[key, percent]
 
 
-def usable(corpus: Corpus, units: UnitsConfig, aligned: bool) -> list[str]:
-    """Keys that have units (and durations); their units are checked."""
-    store = corpus.store("units")
-    if not len(store):
-        raise DataError("no utterance has units.", where=corpus.dump, code="units.none",
-                        fix="Run: python -m recipes units --dump DUMP.")  # fmt: skip
-    rows = store.array.reshape(len(store.array), -1)
-    check_codes(torch.from_numpy(np.stack([rows.min(0), rows.max(0)])), units, corpus.dump / "units.bin")
+def usable(corpus: Corpus, books: Books, aligned: bool) -> list[str]:
+    """Keys that have units (and durations); the units are checked."""
+    store, units = corpus.store("units"), books.config
+    books.facts.expect(read_facts(corpus.dump), corpus.dump / "units")
+    books.facts.check(store.array, corpus.dump / "units")
     keys = [key for key in corpus.keys if key in store and (not aligned or key in corpus.store("durations"))]
     for key in keys:
         if abs(store.rows(key) - units.n_units(corpus.frames(key))) > 1:
@@ -178,16 +175,16 @@ def languages_of(corpus: Corpus) -> tuple[int, ...]:
     return tuple(sorted({resolve(row.language).id for row in corpus.utterances.values()}))
 
 
-def sized(config_class, books: Books, corpus: UnitCorpus, changes: dict | None):
+def sized(config_class, corpus: UnitCorpus, changes: dict | None):
     """The configuration of a decoder of these units, for this corpus, with ``changes`` at any depth.
 
     Raises:
         ModelError: The class has no such field.
     """
-    defaults = to_dict(config_class(units=books.config, layers=corpus.layers))
+    defaults = to_dict(config_class(units=corpus.config, layers=corpus.layers))
     return from_dict(config_class, over(defaults, changes or {}), "model")
 
 
-def facts(books: Books, corpus: UnitCorpus) -> dict:
+def facts(corpus: UnitCorpus) -> dict:
     """What a model folder says of the units and embeddings that it was trained with."""
-    return {"units_id": books.units_id, "speaker_model": corpus.encoder.config["model_id"]}
+    return {"units_id": corpus.books.facts.units_id, "speaker_model": corpus.encoder.config["model_id"]}

@@ -108,11 +108,10 @@ def main(
         model: Changes of ``Vec2melConfig``; ``{"layers": {"languages": []}}`` leaves the language layer out.
         warm_start: A ``zmm1`` of the same sizes to begin from: few-shot adaptation.
     """
-    books = Books.of(task.extractor)
-    corpus = UnitCorpus(dump, books.config, False, task.longest)
-    net = Vec2mel(sized(Vec2melConfig, books, corpus, model))
-    net.table.codebooks.copy_(books.vectors)
-    record_model(exp, "acoustic", net.config, net.kind, warm_start, facts(books, corpus))
+    corpus = UnitCorpus(dump, Books.of(task.extractor), False, task.longest)
+    net = Vec2mel(sized(Vec2melConfig, corpus, model))
+    net.table.codebooks.copy_(corpus.books.vectors)
+    record_model(exp, "acoustic", net.config, net.kind, warm_start, facts(corpus))
     if warm_start:
         start_from(net, warm_start, "acoustic")
     config = config or TrainConfig(learning_rate=8e-4, warmup_steps=300)

@@ -198,6 +198,7 @@ def main(
     minutes: float,
     device: str = "cpu",
     model: dict | None = None,
+    generator: dict | None = None,
     task: Vec2wavTask = Vec2wavTask(),
     config: TrainConfig | None = None,
     max_steps: int | None = None,
@@ -207,16 +208,15 @@ def main(
     """Train or resume; returns the step reached.
 
     Args:
-        model: Changes of ``Vec2wavConfig``, and under ``generator`` of ``VocoderConfig``.
+        model, generator: Changes of ``Vec2wavConfig`` and of ``VocoderConfig``, which has no projections here.
         warm_start: A ``zmm2`` of the same sizes to begin from: few-shot adaptation, with or without text.
-        vocoder: A vocoder that the generator begins from; its projections are left out.
+        vocoder: A vocoder of the generator's sizes to begin from.
     """
-    books, changes = Books.of(task.extractor), dict(model or {})
-    generator = from_dict(VocoderConfig, {"n_projections": 0, **changes.pop("generator", {})}, "model.generator")
-    corpus = UnitCorpus(dump, books.config, False, 10**9)
-    net = Whole(sized(Vec2wavConfig, books, corpus, changes), generator)
-    net.units.table.codebooks.copy_(books.vectors)
-    extra = facts(books, corpus) | {"vocoder": to_dict(generator)}
+    sizes = from_dict(VocoderConfig, {"n_projections": 0, **(generator or {})}, "generator")
+    corpus = UnitCorpus(dump, Books.of(task.extractor), False, 10**9)
+    net = Whole(sized(Vec2wavConfig, corpus, model), sizes)
+    net.units.table.codebooks.copy_(corpus.books.vectors)
+    extra = facts(corpus) | {"vocoder": to_dict(sizes)}
     record_model(exp, "acoustic", net.units.config, net.units.kind, warm_start, extra)
     config = config or TrainConfig(learning_rate=5e-4, betas=(0.8, 0.99), warmup_steps=200, clip=1.0)
     job = Vec2wavTraining(dump, corpus, net, task, config.seed)

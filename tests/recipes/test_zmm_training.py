@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -9,16 +10,18 @@ import torch
 
 import codec.units.extractor as extractors
 from codec.units.extractor import UnitExtractor
+from codec.units.unitfile import UnitFacts
 from recipes.export import export
 from recipes.spelled import characters_of, spelling_of, write_spellings
 from recipes.store import Store, StoreWriter
 from recipes.train import txt2vec, vec2mel, vec2wav
 from recipes.train.loop import TrainConfig
 from recipes.train.unit_corpus import Books, UnitCorpus
+from recipes.units import FACTS
 from tts.api import Synthesizer
 from tts.base.errors import DataError, ModelError, UsageError
 from tts.models.txt2vec import load_txt2vec
-from tts.models.units import NO_CODE, UnitsConfig
+from tts.models.units import NO_CODE
 from vocoder.nn.checkpoint import load_config
 
 CONFIG = TrainConfig(learning_rate=3e-3, warmup_steps=2, precision="32-true", report_steps=2, validate_steps=10_000,
@@ -26,8 +29,8 @@ CONFIG = TrainConfig(learning_rate=3e-3, warmup_steps=2, precision="32-true", re
 TEXT = {"dim": 16, "hidden": 24, "n_phone_blocks": 1, "n_style_blocks": 1, "n_blocks": 2, "dropout": 0.0}
 TXT2VEC = {"hidden": 24, "n_blocks": 1, "dropout": 0.0}
 VEC2MEL = {"dim": 16, "hidden": 24, "n_unit_blocks": 1, "n_frame_blocks": 2}
-VEC2WAV = {"dim": 16, "hidden": 24, "n_stage_blocks": 1, "codebook_size": 8, "n_frame_blocks": 1,
-           "generator": {"dim": 16, "hidden": 24, "n_blocks": 1}}  # fmt: skip
+VEC2WAV = {"dim": 16, "hidden": 24, "n_stage_blocks": 1, "codebook_size": 8, "n_frame_blocks": 1}
+GENERATOR = {"dim": 16, "hidden": 24, "n_blocks": 1}
 SENTENCES = {"en-us": "The black cat sat on the mat.", "de": "Der Hund lief über die Brücke."}
 
 
@@ -73,6 +76,7 @@ def dump(tmp_path_factory):
                 writers[name].add(key, value)
         for writer in writers.values():
             writer.close()
+        (root / split / FACTS).write_text(json.dumps(asdict(UnitFacts.of(Fake()))))
         (root / split / "utterances.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return root
 
@@ -97,7 +101,7 @@ def train(name, dump, exp, steps, **given):
         task = vec2mel.Vec2melTask(budget=400, **{"adversarial_from": 4, **task})
         return vec2mel.main(dump, exp, 5, model=VEC2MEL, task=task, config=CONFIG, max_steps=steps, **given)
     task = vec2wav.Vec2wavTask(**{"crop_frames": 16, "batch_size": 3, "wave_from": 2, "adversarial_from": 4, **task})
-    return vec2wav.main(dump, exp, 5, model=VEC2WAV, task=task, config=CONFIG, max_steps=steps, **given)
+    return vec2wav.main(dump, exp, 5, model=VEC2WAV, generator=GENERATOR, task=task, config=CONFIG, max_steps=steps, **given)
 
 
 @pytest.fixture(scope="module")
@@ -121,9 +125,10 @@ def test_losses_fall_and_every_part_joins_in_its_turn(trained):
     assert "adversarial" not in mel[0] and {"adversarial", "features", "d"} <= mel[-2].keys()
     assert mel[-2]["mel"] < mel[0]["mel"]
     wav = rows_of(trained / "vec2wav")
-    assert "mel" not in wav[0] and "mel" in wav[1] and "d" not in wav[1] and "d" in wav[-2]
+    wav, judged = [row for row in wav if "rate" in row], wav[-1]
+    assert "mel" not in wav[0] and "mel" in wav[1] and "d" not in wav[1] and "d" in wav[2]
     assert {"head/mel", "commitment", "prior", "frame", "coarse/perplexity", "fine/perplexity"} <= wav[0].keys()
-    assert wav[-2]["fine/perplexity"] > 2 and wav[-1]["dev/mel_l1"] > 0
+    assert wav[-1]["fine/perplexity"] > 2 and judged["dev/mel_l1"] > 0
 
 
 @pytest.mark.parametrize("name", ["vec2mel", "vec2wav"])
@@ -169,8 +174,8 @@ def test_few_shot_begins_from_an_exported_model(trained, dump, tmp_path):
 def test_the_text_side_of_an_acoustic_model_is_a_start(dump, tmp_path):
     from tts.registry import HOUSE
 
-    corpus, books = UnitCorpus(dump, Books.of("fake").config, True, 1200), Books.of("fake")
-    net = txt2vec.build(corpus, books, {"languages": [1, 2, 3, 4, 5]}, None, txt2vec.Txt2vecTask())
+    corpus = UnitCorpus(dump, Books.of("fake"), True, 1200)
+    net = txt2vec.build(corpus, {"languages": [1, 2, 3, 4, 5]}, None, txt2vec.Txt2vecTask())
     start = {name: value.clone() for name, value in net.state_dict().items()}
     assert txt2vec.take_over(net, HOUSE / "fs2") > 60
     moved = {name for name, value in net.state_dict().items() if not torch.equal(value, start[name])}
@@ -183,7 +188,7 @@ def test_letters_are_a_front_end_too(dump, tmp_path):
     folder = shutil.copytree(dump, tmp_path / "dump")
     assert [write_spellings(folder / split) for split in ("train", "dev")] == [
         {"utterances": 8, "left_out": 0}, {"utterances": 2, "left_out": 0}]  # fmt: skip
-    corpus = UnitCorpus(folder, Books.of("fake").config, True, 1200).train
+    corpus = UnitCorpus(folder, Books.of("fake"), True, 1200).train
     assert set(characters_of(corpus)) == {c for s in SENTENCES.values() for c in s.lower() if c.isalpha()}
     spelling = spelling_of(corpus, "train0")
     durations = corpus.get("durations", "train0")
@@ -203,24 +208,23 @@ def test_units_that_do_not_fit_are_refused(dump, tmp_path):
                 writer.add(key, units(store[key]))
         return folder
 
-    config = UnitsConfig(2, 20, 6)
+    books = Books.of("fake")
     for name, units, message in (
-        ("beyond", lambda codes: codes + 1, "units run from 1 to 20, a book holds 0 to 19"),
-        ("books", lambda codes: np.concatenate([codes, codes[:, :1]], axis=1), r"Give integers \[\.\.\., 2\]"),
+        ("beyond", lambda codes: codes + 1, "20"),
+        ("books", lambda codes: np.concatenate([codes, codes[:, :1]], axis=1), r"\[units, 2\] integers"),
         ("clock", lambda codes: codes[::2], "units for .* frames; .* are expected"),
     ):
         with pytest.raises(DataError, match=message):
-            UnitCorpus(changed(name, units), config, True, 1200)
-    one_less = UnitCorpus(changed("edge", lambda codes: codes[:-1]), config, True, 1200)
-    assert len(one_less.units("train", "train0")) == config.n_units(one_less.frames["train0"])
+            UnitCorpus(changed(name, units), books, True, 1200)
+    with pytest.raises(DataError, match="its units are of fake"):
+        UnitCorpus(dump, replace(books, facts=replace(books.facts, units_id="0")), True, 1200)
+    one_less = UnitCorpus(changed("edge", lambda codes: codes[:-1]), books, True, 1200)
+    assert len(one_less.units("train", "train0")) == books.config.n_units(one_less.frames["train0"])
 
 
 def test_a_crop_at_the_edge_has_no_units_outside(dump):
-    books = Books.of("fake")
-    corpus = UnitCorpus(dump, books.config, False, 10**9)
-    changes = {name: value for name, value in VEC2WAV.items() if name != "generator"}
-    sizes = vec2wav.sized(vec2wav.Vec2wavConfig, books, corpus, changes)
-    net = vec2wav.Whole(sizes, vec2wav.VocoderConfig(**VEC2WAV["generator"]))
+    corpus = UnitCorpus(dump, Books.of("fake"), False, 10**9)
+    net = vec2wav.Whole(vec2wav.sized(vec2wav.Vec2wavConfig, corpus, VEC2WAV), vec2wav.VocoderConfig(**GENERATOR))
     task = vec2wav.Vec2wavTask(crop_frames=16, batch_size=3, extractor="fake")
     job = vec2wav.Vec2wavTraining(dump, corpus, net, task)
     crop, units = job.crops("train", ["train0"], [0]), corpus.units("train", "train0")
