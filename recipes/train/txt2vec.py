@@ -21,12 +21,12 @@ from recipes.export import record_model
 from recipes.spelled import characters_of, spelling_of
 from recipes.train.acoustic import repeats
 from recipes.train.loop import Player, Task, TrainConfig, device_of, move, train
-from recipes.train.unit_corpus import Books, UnitCorpus, facts, languages_of
+from recipes.train.unit_corpus import Books, UnitCorpus, before, facts, languages_of
 from tts.aligner import N_MARKS
 from tts.base.errors import ModelError, UnavailableError
 from tts.models.txt2vec import Txt2vec, Txt2vecConfig, transformers_package
 from tts.models.units import NO_CODE
-from vocoder.nn.checkpoint import load_model
+from vocoder.nn.checkpoint import load_config, load_model
 from vocoder.nn.config import from_dict, to_dict
 
 DEV = 64  # dev utterances that are judged
@@ -101,33 +101,42 @@ def tokens_of(corpus, key: str, config: Txt2vecConfig) -> tuple:
     return ids, np.zeros_like(ids), columns[2][spelling.first_phones], spelling.durations(columns[3])
 
 
-def build(corpus: UnitCorpus, text: dict | None, model: dict | None, task: Txt2vecTask) -> Txt2vec:
-    """A fresh model for a corpus; ``text`` and ``model`` change ``TextConfig`` and ``Txt2vecConfig``.
+def build(corpus: UnitCorpus, text: dict | None, model: dict | None, task: Txt2vecTask, warm_start=None) -> Txt2vec:
+    """A model for a corpus; ``text`` and ``model`` change ``TextConfig`` and ``Txt2vecConfig``.
+
+    Begun from a txt2vec it has that one's sizes, letters and languages (a new language is row 0 of their tables); from an
+    acoustic model it takes what fits.
 
     Raises:
         ModelError: they do not fit; UnavailableError: the encoder for xphonebert, or its package, is not here.
     """
-    from frontend import inventory
-
+    again = warm_start and load_config(warm_start)["kind"] == "txt2vec"
     front = (model or {}).get("front", Txt2vecConfig.front)
-    sizes = {"n_symbols": inventory.size(), "languages": list(languages_of(corpus.train)), "n_blocks": TEXT_BLOCKS}
-    extra: dict = {"units": to_dict(corpus.config)}
-    if front == "characters":
-        extra["characters"] = characters_of(corpus.train)
-        sizes |= {"n_symbols": N_MARKS + len(extra["characters"]), "use_styles": False}
-    bert = None
-    if front == "xphonebert":
-        bert = pretrained(task.bert, task.download)
-        extra["bert"] = json.dumps(bert.config.to_diff_dict())
-    config = from_dict(Txt2vecConfig, over({"text": sizes | (text or {}), **extra}, model or {}), "model")
-    net = Txt2vec(config)
+    bert = pretrained(task.bert, task.download) if front == "xphonebert" and not again else None
+    base = before(warm_start, "txt2vec", corpus) if again else sizes_of(corpus, front, bert)
+    net = Txt2vec(from_dict(Txt2vecConfig, over(base, {**(model or {}), "text": text or {}}), "model"))
     net.codebooks.copy_(corpus.books.vectors)
     if bert is not None:
         net.text.bert.load_state_dict(bert.state_dict())
-        known = net.text.read_vocabulary(transformers_package().AutoTokenizer.from_pretrained(
-            task.bert, local_files_only=not task.download))  # fmt: skip
-        print(f"{task.bert}: knows {100 * known:.0f} % of the phones", file=sys.stderr)
+        tokenizer = transformers_package().AutoTokenizer.from_pretrained(task.bert, local_files_only=not task.download)
+        print(f"{task.bert}: knows {100 * net.text.read_vocabulary(tokenizer):.0f} % of the phones", file=sys.stderr)
+    if warm_start:
+        take_over(net, warm_start)
     return net
+
+
+def sizes_of(corpus: UnitCorpus, front: str, bert) -> dict:
+    """What a corpus decides of ``Txt2vecConfig``: symbols or letters, languages, units."""
+    from frontend import inventory
+
+    text = {"n_symbols": inventory.size(), "languages": list(languages_of(corpus.train)), "n_blocks": TEXT_BLOCKS}
+    sizes = {"text": text, "front": front, "units": to_dict(corpus.config)}
+    if front == "characters":
+        sizes["characters"] = characters_of(corpus.train)
+        text |= {"n_symbols": N_MARKS + len(sizes["characters"]), "use_styles": False}
+    if bert is not None:
+        sizes["bert"] = json.dumps(bert.config.to_diff_dict())
+    return sizes
 
 
 def pretrained(place: str, download: bool):
@@ -186,9 +195,7 @@ def main(
         warm_start: A txt2vec or an acoustic model to begin from.
     """
     corpus = UnitCorpus(dump, Books.of(task.extractor), True, task.longest)
-    net = build(corpus, text, model, task)
-    if warm_start:
-        take_over(net, warm_start)
+    net = build(corpus, text, model, task, warm_start)
     record_model(exp, "txt2vec", net.config, None, warm_start, facts(corpus))
     config = config or TrainConfig(learning_rate=8e-4, warmup_steps=300)
     job = Txt2vecTraining(corpus, net, task, config.seed)

@@ -20,11 +20,12 @@ from recipes.batch import Corpus, lengths, pad
 from recipes.config import over
 from recipes.train.acoustic import dropped
 from recipes.units import read_facts
-from tts.base.errors import DataError
+from tts.base.errors import DataError, ModelError
 from tts.models.reference import reference_crop
 from tts.models.speaker import SpeakerEncoder
 from tts.models.units import NO_CODE, LayersConfig, UnitsConfig, first_of_units
 from vocoder.audio.f0 import interpolate_log_f0
+from vocoder.nn.checkpoint import load_config
 from vocoder.nn.config import from_dict, to_dict
 
 SHORTEST = 32  # frames: a speaker can be told, and discriminators of mel windows have one to look at
@@ -175,14 +176,33 @@ def languages_of(corpus: Corpus) -> tuple[int, ...]:
     return tuple(sorted({resolve(row.language).id for row in corpus.utterances.values()}))
 
 
-def sized(config_class, corpus: UnitCorpus, changes: dict | None):
-    """The configuration of a decoder of these units, for this corpus, with ``changes`` at any depth.
+def sized(config_class, corpus: UnitCorpus, changes: dict | None, warm_start=None):
+    """The configuration of a decoder of these units, with ``changes`` at any depth.
+
+    It is that of ``warm_start``, languages included: a new one is row 0 of their table. Else it is for this corpus.
 
     Raises:
-        ModelError: The class has no such field.
+        ModelError: The class has no such field, or the model to begin from knows other units.
     """
-    defaults = to_dict(config_class(units=corpus.config, layers=corpus.layers))
-    return from_dict(config_class, over(defaults, changes or {}), "model")
+    if warm_start:
+        base = before(warm_start, "acoustic", corpus)
+    else:
+        base = to_dict(config_class(units=corpus.config, layers=corpus.layers))
+    return from_dict(config_class, over(base, changes or {}), "model")
+
+
+def before(folder, kind: str, corpus: UnitCorpus) -> dict:
+    """The ``model`` section of a model folder that training goes on from.
+
+    Raises:
+        ModelError: It is of another kind, or of other units.
+    """
+    config = load_config(folder, kind)
+    own, found = corpus.books.facts.units_id, config.get("units_id")
+    if found != own:
+        raise ModelError(f"it was trained on units {found}, these are {own}.", where=folder, code="units.extractor",
+                         fix="Make units with its extractor, and name that in the task.")  # fmt: skip
+    return config["model"]
 
 
 def facts(corpus: UnitCorpus) -> dict:

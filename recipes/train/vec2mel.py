@@ -9,6 +9,7 @@ that the voice comes from the embedding.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,14 +18,18 @@ from recipes.adversarial import MelDiscriminators, discriminator_loss, feature_l
 from recipes.augment import draw_warp
 from recipes.batch import FrameBatches
 from recipes.export import record_model
+from recipes.store import StoreWriter
 from recipes.train.acoustic import repeats
 from recipes.train.loop import Player, Task, TrainConfig, device_of, move, start_from, train
 from recipes.train.unit_corpus import Books, UnitCorpus, facts, sized
+from recipes.units import read_facts
+from tts.base.errors import ModelError
 from tts.models.variance import band_mask
 from tts.models.vec2mel import Vec2mel, Vec2melConfig
-from vocoder.audio.frames import MEL
+from vocoder.audio.frames import MEL, N_MELS
 
 DEV = 48  # dev utterances that are judged
+FULL_ENOUGH = 11_000  # Hz that a recording reaches for its predicted mel to train a vocoder
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,28 @@ class Vec2melTraining(Task):
         return {name: float(np.mean(values)) for name, values in totals.items()}
 
 
+def predict_mels(folder, dump, out, utterances: int, seed: int = 0) -> int:
+    """Mels of the units of training recordings into a store, as ``recipes.train.acoustic.predict_mels``; returns how many."""
+    from tts.models import load_acoustic
+
+    model, config = load_acoustic(folder)
+    facts = read_facts(Path(dump) / "train")
+    if facts.units_id != config["units_id"]:
+        raise ModelError(f"the model knows units {config['units_id']}, the store has {facts.units_id}.", where=folder,
+                         code="units.extractor", fix="Make units with the extractor of the model.")  # fmt: skip
+    corpus = UnitCorpus(dump, Books.of(facts.extractor), False, 10**9)
+    usable = [key for key in sorted(corpus.frames) if corpus.train.utterances[key].bandwidth_hz >= FULL_ENOUGH]
+    rng = np.random.default_rng(seed)
+    chosen = sorted(rng.permutation(usable)[:utterances], key=corpus.train.frames)
+    with StoreWriter(out, "mel", "float16", N_MELS) as store, torch.inference_mode():
+        for i in range(0, len(chosen), 8):
+            keys, scratch = [str(key) for key in chosen[i : i + 8]], {}
+            model.decoder.loss(corpus.sound("train", keys, rng), scratch)
+            for key, mel in zip(keys, scratch["mel"], strict=True):
+                store.add(key, mel[: corpus.train.frames(key)].numpy())
+    return len(chosen)
+
+
 def main(
     dump,
     exp,
@@ -106,10 +133,10 @@ def main(
 
     Args:
         model: Changes of ``Vec2melConfig``; ``{"layers": {"languages": []}}`` leaves the language layer out.
-        warm_start: A ``zmm1`` of the same sizes to begin from: few-shot adaptation.
+        warm_start: A ``zmm1`` to begin from, with its sizes: few-shot adaptation.
     """
     corpus = UnitCorpus(dump, Books.of(task.extractor), False, task.longest)
-    net = Vec2mel(sized(Vec2melConfig, corpus, model))
+    net = Vec2mel(sized(Vec2melConfig, corpus, model, warm_start))
     net.table.codebooks.copy_(corpus.books.vectors)
     record_model(exp, "acoustic", net.config, net.kind, warm_start, facts(corpus))
     if warm_start:

@@ -34,6 +34,7 @@ from vocoder.audio.frames import HOP_LENGTH
 from vocoder.audio.mel import log_mel
 from vocoder.excitation import pulse_train
 from vocoder.fourier import FourierVocoder, VocoderConfig
+from vocoder.nn.checkpoint import load_config
 from vocoder.nn.config import from_dict, to_dict
 
 AROUND = 16  # units on both sides of a crop that only the network sees
@@ -209,12 +210,13 @@ def main(
 
     Args:
         model, generator: Changes of ``Vec2wavConfig`` and of ``VocoderConfig``, which has no projections here.
-        warm_start: A ``zmm2`` of the same sizes to begin from: few-shot adaptation, with or without text.
+        warm_start: A ``zmm2`` to begin from, with its sizes: few-shot adaptation, with or without text.
         vocoder: A vocoder of the generator's sizes to begin from.
     """
-    sizes = from_dict(VocoderConfig, {"n_projections": 0, **(generator or {})}, "generator")
+    base = load_config(Path(warm_start) / "vocoder", "vocoder")["model"] if warm_start else {"n_projections": 0}
+    sizes = from_dict(VocoderConfig, {**base, **(generator or {})}, "generator")
     corpus = UnitCorpus(dump, Books.of(task.extractor), False, 10**9)
-    net = Whole(sized(Vec2wavConfig, corpus, model), sizes)
+    net = Whole(sized(Vec2wavConfig, corpus, model, warm_start), sizes)
     net.units.table.codebooks.copy_(corpus.books.vectors)
     extra = facts(corpus) | {"vocoder": to_dict(sizes)}
     record_model(exp, "acoustic", net.units.config, net.units.kind, warm_start, extra)

@@ -162,13 +162,26 @@ def test_a_model_elsewhere_takes_its_text_half_with_it(trained, dump, tmp_path):
         export(trained / "vec2mel", dump, tmp_path / "mine", txt2vec=trained / "models" / "zmm1")
 
 
+def test_a_vocoder_may_be_fitted_to_predicted_mels(trained, dump, tmp_path):
+    from recipes.train.acoustic import predict_mels
+
+    assert predict_mels(trained / "models" / "zmm1", dump, tmp_path, utterances=5) == 5
+    mels, frames = Store(tmp_path, "mel"), Store(dump / "train", "f0")
+    assert all(mels.rows(key) == frames.rows(key) for key in mels.items) and np.isfinite(mels.array).all()
+
+
 def test_few_shot_begins_from_an_exported_model(trained, dump, tmp_path):
     for name, kind in (("txt2vec", "txt2vec"), ("vec2mel", "zmm1"), ("vec2wav", "zmm2")):
-        train(name, dump, tmp_path / name, 0, warm_start=trained / "models" / kind)
+        given = {"text": None, "model": None} if name == "txt2vec" else {}  # sizes are those of the model
+        train(name, dump, tmp_path / name, 0, warm_start=trained / "models" / kind, **given)
         own, before = weights(tmp_path / name), weights(trained / name)
         shipped = [key for key in own if ".ema_" not in key and not key.startswith("rebuild")]
         assert all(torch.equal(own[key], before[key]) for key in shipped), name
         assert json.loads((tmp_path / name / "model.json").read_text())["began_from"]["steps"] > 0
+    corpus = UnitCorpus(dump, Books.of("fake"), False, 1200)
+    corpus.books = replace(corpus.books, facts=replace(corpus.books.facts, units_id="0"))
+    with pytest.raises(ModelError, match="these are 0"):
+        vec2mel.sized(vec2mel.Vec2melConfig, corpus, None, trained / "models" / "zmm1")
 
 
 def test_the_text_side_of_an_acoustic_model_is_a_start(dump, tmp_path):

@@ -298,6 +298,14 @@ def test_halves_that_do_not_belong_together_are_refused(folder, tmp_path):
         load_acoustic(tmp_path / "odd" / "zmm1")
 
 
+def test_what_needs_conditions_of_a_decoder_says_that_units_are_none(folder):
+    from tts.convert import Converter
+
+    model, config = load_acoustic(folder / "zmm1")
+    with pytest.raises(ModelError, match="speaks by units and converts no recordings"):
+        Converter(model, config, None, folder / "zmm1").load()
+
+
 def test_letters_and_phones_meet_at_words():
     import frontend
 
