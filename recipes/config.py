@@ -25,7 +25,7 @@ def read(path: str | Path | None, overrides: Iterable[str], sections: Iterable[s
         base = _load(Path(path).parent / content.pop("base"))
         if "base" in base:
             raise DataError("a base has a base; one level is allowed.", where=path, code="config.base")
-        content = _over(base, content)
+        content = over(base, content)
     for override in overrides:
         name, equals, value = override.partition("=")
         section, dot, key = name.partition(".")
@@ -43,10 +43,10 @@ def read(path: str | Path | None, overrides: Iterable[str], sections: Iterable[s
     return {name: content.get(name, {}) for name in sections}
 
 
-def _over(base: dict, own: dict) -> dict:
+def over(base: dict, own: dict) -> dict:
     """``base`` with the values of ``own`` in it, at every depth."""
     both = [name for name in own if isinstance(own[name], dict) and isinstance(base.get(name), dict)]
-    return {**base, **own, **{name: _over(base[name], own[name]) for name in both}}
+    return {**base, **own, **{name: over(base[name], own[name]) for name in both}}
 
 
 def _load(path: Path) -> dict:

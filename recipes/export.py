@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from tts.base.errors import ModelError, NoInputError
+from tts.base.errors import ModelError, NoInputError, UsageError
 from tts.base.files import atomic_write
 
 VOICE_CLIPS = 40  # clips whose style vectors are averaged into a voice
@@ -43,7 +44,7 @@ def newest(exp) -> Path:
     return folders[-1]
 
 
-def export(exp, dump, out, *, dtype: str = "float16", voices_from_minutes: float = 15.0) -> dict:
+def export(exp, dump, out, *, dtype: str = "float16", voices_from_minutes: float = 15.0, txt2vec=None) -> dict:
     """Write a model folder from the newest checkpoint of a training folder; returns the config as written.
 
     Args:
@@ -52,6 +53,7 @@ def export(exp, dump, out, *, dtype: str = "float16", voices_from_minutes: float
         out: Model folder to write.
         dtype: Of the stored weights.
         voices_from_minutes: Acoustic models get a voice of every speaker with at least so many minutes.
+        txt2vec: Model folder that a ``zmm1`` or ``zmm2`` speaks with; it is copied into ``out`` unless it lies beside it.
     """
     from codec.quantize.base import exported
     from frontend import inventory
@@ -70,10 +72,16 @@ def export(exp, dump, out, *, dtype: str = "float16", voices_from_minutes: float
     heard = corpus_facts(dump)
     config = {"kind": facts["kind"], "model": facts["model"], "steps": step, **heard, **facts.get("extra", {})}
     config |= {name: facts[name] for name in ("architecture", "began_from") if name in facts}
-    if facts["kind"] == "acoustic" and "inventory" not in config:
+    units = facts.get("architecture") in ("zmm1", "zmm2")  # no text side of its own
+    if units:
+        config["txt2vec"] = place_txt2vec(txt2vec, out)
+        tensors["ema"] = place_generator(tensors["ema"], config, facts, step, heard, out, dtype)
+    elif facts["kind"] == "acoustic" and "inventory" not in config:
         config["inventory"] = inventory.digest(facts["model"].get("prior", facts["model"])["variance"]["text"]["n_symbols"])
     if facts["kind"] == "aligner":
         config["inventory"] = inventory.digest(facts["model"]["n_symbols"])
+    if facts["kind"] == "txt2vec" and facts["model"]["front"] != "characters":
+        config["inventory"] = inventory.digest(facts["model"]["text"]["n_symbols"])
     if facts["kind"] == "units":
         from recipes.train.units import with_books
 
@@ -84,6 +92,35 @@ def export(exp, dump, out, *, dtype: str = "float16", voices_from_minutes: float
             solver.unlink()
         write_voices(out, dump, voices_from_minutes)
     return written
+
+
+def place_txt2vec(txt2vec, out) -> str:
+    """See to it that the txt2vec is found from ``out``; its model_id.
+
+    Raises:
+        UsageError: none is given; ModelError: it is none.
+    """
+    from vocoder.nn.checkpoint import load_config
+
+    if txt2vec is None:
+        raise UsageError("this model speaks with a txt2vec.", where="txt2vec", fix="Give its model folder with --txt2vec.")
+    model_id = load_config(txt2vec, "txt2vec")["model_id"]
+    shutil.rmtree(Path(out) / "txt2vec", ignore_errors=True)
+    if Path(txt2vec).resolve() != (Path(out).parent / "txt2vec").resolve():
+        shutil.copytree(txt2vec, Path(out) / "txt2vec")
+    return model_id
+
+
+def place_generator(tensors: dict, config: dict, facts: dict, step: int, heard: dict, out, dtype: str) -> dict:
+    """Tensors of a ``zmm2`` without its generator, which becomes the vocoder in its folder; those of a ``zmm1`` as they are."""
+    from vocoder.nn.checkpoint import save_model
+
+    if facts["architecture"] == "zmm1":
+        return tensors
+    generator = {"kind": "vocoder", "model": config.pop("vocoder"), "steps": step, **heard}
+    own = {name.removeprefix("vocoder."): tensor for name, tensor in tensors.items() if name.startswith("vocoder.")}
+    save_model(Path(out) / "vocoder", own, generator, card({"kind": "vocoder"}, step, heard), dtype)
+    return {name.removeprefix("units."): tensor for name, tensor in tensors.items() if name.startswith("units.")}
 
 
 def corpus_facts(dump) -> dict:

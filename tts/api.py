@@ -105,7 +105,7 @@ class Synthesizer:
     """Speaks text. Weights are loaded at first use; one object may be used for any number of texts.
 
     Args:
-        model: "megatts", "fs2" or a model folder; the house default when None.
+        model: "megatts", "fs2", "zmm1", "zmm2" or a model folder; the house default when None.
         threads: torch's thread count for this process; left alone when None.
 
     >>> from tts.api import Synthesizer
@@ -477,7 +477,7 @@ class Synthesizer:
                 fix="Make the voice again from its recording, or pass the model it was made for with --model.",
                 code="voice.model",
             )
-        size = self._acoustic.variance.config.reference.style_dim
+        size = self._acoustic.variance.style_dim
         if voice.style is not None and voice.style.shape != (size,):
             raise ModelError(f"voice {voice.name!r} has {voice.style.shape} style values, not {size}.", code="voice.format")
         own = voice.style is not None and voice.tokens is None  # a house voice, or a mix

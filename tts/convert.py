@@ -19,7 +19,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from tts.base.errors import DataError, UsageError
+from tts.base.errors import DataError, ModelError, UsageError
 from tts.speech import Speech, join
 from vocoder.audio.frames import HOP_LENGTH, SAMPLE_RATE
 
@@ -78,12 +78,15 @@ class Converter:
         """(adapter, aligner), loaded at first use.
 
         Raises:
-            ModelError: there is no adapter, or it is one of another model.
+            ModelError: there is no adapter, or it is one of another model, or the model takes none.
         """
         if self._content is None:
             from tts.aligner import Aligner
-            from tts.models.content import content_folder, load_content
+            from tts.models.content import content_folder, decoder_of, load_content
 
+            if not hasattr(decoder_of(self.acoustic), "decode"):
+                raise ModelError(f"a {self.acoustic.kind} speaks by units and converts no recordings.", where=self.folder,
+                                 code="content.acoustic", fix="Take megatts or fs2.")  # fmt: skip
             self._aligner = Aligner.load()
             folder = self._content_folder or content_folder(self.folder)
             self._content = load_content(folder, self.config, self._aligner.config, self.folder)

@@ -73,7 +73,7 @@ def fit(acoustic, voice: VoiceTensors, recordings: Sequence[tuple], steps: int =
         UsageError: the model is another.
     """
     if acoustic.kind not in ("fs2", "megatts"):
-        raise UsageError(f"voices of {acoustic.kind} cannot be fitted.", where="model", code="fit.model",
+        raise UsageError(f"voices of a {acoustic.kind} model cannot be fitted.", where="model", code="fit.model",
                          fix="Take fs2 or megatts.")  # fmt: skip
     guess = VoiceTensors(*(None if t is None else t.clone() for t in (voice.style, voice.tokens, voice.memory)))
     with torch.no_grad():

@@ -13,7 +13,7 @@ from recipes.datadir import Utterance
 from tts.base.errors import DataError, NoInputError, UsageError
 from tts.base.files import atomic_write
 
-KINDS = ("speech", "ljspeech", "vctk", "libritts", "common_voice", "piper", "lhotse")
+KINDS = ("speech", "ljspeech", "vctk", "libritts", "common_voice", "piper", "lhotse", "mm6")
 
 
 @dataclass

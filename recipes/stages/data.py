@@ -20,7 +20,7 @@ JOBS = click.option("--nj", type=click.IntRange(1), default=os.cpu_count() or 1,
 @click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="Of the corpus reader; may be repeated.")
 def data(kind, root, out, options):
     """Make data/train, data/dev, data/test from a corpus of a KIND: speech, ljspeech, vctk, libritts, common_voice,
-    piper, lhotse."""
+    piper, lhotse, mm6."""
     from recipes import corpora
 
     corpus = corpora.read(kind, root, **dict(_named(option) for option in options))
@@ -91,6 +91,16 @@ def features(data_dir, dump, phones, nj):
             counts = (write_phones if phones else write_rows)(rows, Path(dump) / split)
             extract([(row.id, str(row.wav)) for row in rows], Path(dump) / split, nj)
             click.echo(f"features: {split}: " + ", ".join(f"{name} {n:,}" for name, n in counts.items()))
+
+
+@click.command(epilog="Example:  python -m recipes spell --dump dump")
+@click.option("--dump", default="dump", show_default=True, metavar="DIR", help="Feature store.")
+def spell(dump):
+    """Spellings of every utterance, for a txt2vec that reads letters."""
+    from recipes.spelled import write_all
+
+    for split, counts in write_all(dump).items():
+        click.echo(f"spell: {split}: " + ", ".join(f"{name} {n:,}" for name, n in counts.items()))
 
 
 def _named(option: str) -> tuple[str, object]:

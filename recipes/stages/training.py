@@ -110,6 +110,48 @@ def train_acoustic(dump, exp, minutes, device, config, overrides, pack, max_step
     click.echo(f"train-acoustic: step {step:,} in {exp}")
 
 
+@click.command("train-txt2vec", epilog="Example:  python -m recipes train-txt2vec --exp exp/txt2vec --minutes 240")
+@training_options
+@click.option("--warm-start", metavar="DIR", help="A txt2vec, or an acoustic model whose text side it takes over.")
+def train_txt2vec(dump, exp, minutes, device, config, overrides, pack, max_steps, warm_start):
+    """Text to units (ZMM-TTS). YAML sections: text (its encoder), model (front end, losses ...), task, train."""
+    from recipes.train import txt2vec
+
+    given = _prepare(config, overrides, ("text", "model", "task", "train"), pack, dump)
+    step = txt2vec.main(dump, exp, minutes, device, given["text"], given["model"],
+                        _dataclass(txt2vec.Txt2vecTask, given["task"]), _train(given), max_steps, warm_start)  # fmt: skip
+    click.echo(f"train-txt2vec: step {step:,} in {exp}")
+
+
+@click.command("train-vec2mel", epilog="Example:  python -m recipes train-vec2mel --exp exp/vec2mel --minutes 120")
+@training_options
+@click.option("--warm-start", metavar="DIR", help="A zmm1 to begin from.")
+def train_vec2mel(dump, exp, minutes, device, config, overrides, pack, max_steps, warm_start):
+    """Units to mel and pitch (zmm1). YAML sections: model, task, train."""
+    from recipes.train import vec2mel
+
+    given = _prepare(config, overrides, ("model", "task", "train"), pack, dump)
+    step = vec2mel.main(dump, exp, minutes, device, given["model"], _dataclass(vec2mel.Vec2melTask, given["task"]),
+                        _train(given), max_steps, warm_start)  # fmt: skip
+    click.echo(f"train-vec2mel: step {step:,} in {exp}")
+
+
+@click.command("train-vec2wav",
+               epilog="Example:  python -m recipes train-vec2wav --exp exp/vec2wav --vocoder vocoder/assets/house --minutes 240")
+@training_options
+@click.option("--warm-start", metavar="DIR", help="A zmm2 to begin from.")
+@click.option("--vocoder", metavar="DIR", help="Vocoder that the generator begins from.")
+def train_vec2wav(dump, exp, minutes, device, config, overrides, pack, max_steps, warm_start, vocoder):
+    """Units to samples (zmm2). YAML sections: model, generator (as a vocoder's model), task, train."""
+    from recipes.train import vec2wav
+
+    given = _prepare(config, overrides, ("model", "generator", "task", "train"), pack, dump)
+    task = _dataclass(vec2wav.Vec2wavTask, given["task"])
+    step = vec2wav.main(dump, exp, minutes, device, given["model"], given["generator"], task, _train(given), max_steps,
+                        warm_start, vocoder)  # fmt: skip
+    click.echo(f"train-vec2wav: step {step:,} in {exp}")
+
+
 @click.command("train-watermark", epilog="Example:  python -m recipes train-watermark --exp exp/mark --minutes 30")
 @training_options
 @click.option("--mels", metavar="DIR", help="Predicted mels (predict-mels) for half of each batch; recordings alone if left out.")
@@ -248,14 +290,15 @@ def predict_mels(model, dump, out, utterances):
 @click.option("--voices-from-minutes", type=click.FloatRange(0), default=15.0, show_default=True,
               help="An acoustic model gets a voice of every speaker with so much speech.")  # fmt: skip
 @click.option("--vocoder", metavar="DIR", help="Vocoder that an acoustic model takes with it; else it uses the house vocoder.")
-def export(exp, dump, out, dtype, voices_from_minutes, vocoder):
+@click.option("--txt2vec", metavar="DIR", help="Text half that a zmm1 or zmm2 speaks with; shared when it lies beside --out.")
+def export(exp, dump, out, dtype, voices_from_minutes, vocoder, txt2vec):
     """Write a model folder: averaged weights, config with hashes, card, voices."""
     import shutil
     from pathlib import Path
 
     from recipes.export import export as write
 
-    config = write(exp, dump, out, dtype=dtype, voices_from_minutes=voices_from_minutes)
+    config = write(exp, dump, out, dtype=dtype, voices_from_minutes=voices_from_minutes, txt2vec=txt2vec)
     if vocoder:
         shutil.rmtree(Path(out) / "vocoder", ignore_errors=True)
         shutil.copytree(vocoder, Path(out) / "vocoder")

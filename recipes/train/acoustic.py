@@ -281,6 +281,10 @@ def predict_mels(folder, dump, out, utterances: int = 2500, seed: int = 0) -> in
     from tts.models import load_acoustic
 
     model, _ = load_acoustic(folder)
+    if model.kind == "zmm1":
+        from recipes.train import vec2mel
+
+        return vec2mel.predict_mels(folder, dump, out, utterances, seed)
     corpus = Corpus(Path(dump) / "train", drop=dropped(Path(dump) / "train"))
     usable = [k for k in corpus.keys if k in corpus.store("durations") and corpus.utterances[k].bandwidth_hz >= 11_000]
     speakers = Speakers(corpus, usable)

@@ -21,6 +21,7 @@ from recipes.batch import Corpus, FrameBatches, pad
 from recipes.export import record_model
 from recipes.train.acoustic import Speakers, collate, dropped, repeats
 from recipes.train.loop import Player, Task, TrainConfig, device_of, move, train
+from tts.base.errors import ModelError
 from tts.models.content import ContentAdapter, ContentConfig, decoder_of, with_voice
 from tts.models.text import expand
 from tts.models.variance import band_mask, frame_energy, measure
@@ -161,6 +162,9 @@ def main(
     from tts.models import load_acoustic
 
     speaker, facts = load_acoustic(acoustic or registry.default_acoustic())
+    if not hasattr(decoder_of(speaker), "decode"):
+        raise ModelError(f"a {speaker.kind} speaks by units, not by conditions.", where=acoustic, code="content.acoustic",
+                         fix="Take an fs2, flow or megatts.")  # fmt: skip
     listener = Aligner.load(aligner)
     adaptor = speaker.variance
     query = adaptor.config.text.dim if getattr(adaptor, "timbre", None) is not None else 0

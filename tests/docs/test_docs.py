@@ -176,16 +176,24 @@ def test_the_waiting_times_are_those_of_the_codec():
 
 
 def test_the_sizes_are_those_of_the_models():
+    from dataclasses import replace
+
     from frontend import inventory
+    from recipes.train.txt2vec import TEXT_BLOCKS
     from tts.aligner import AlignerConfig, AlignerModel
     from tts.models.flow import Flow, FlowConfig
     from tts.models.fs2 import Fs2, Fs2Config
     from tts.models.infill import Infill, InfillConfig
     from tts.models.text import TextConfig
+    from tts.models.txt2vec import Txt2vec, Txt2vecConfig
+    from tts.models.units import LayersConfig
     from tts.models.variance import VarianceConfig
+    from tts.models.vec2mel import Vec2mel, Vec2melConfig
+    from tts.models.vec2wav import Vec2wav, Vec2wavConfig
     from vocoder.fourier import FourierVocoder
 
     text = TextConfig(n_symbols=inventory.size(), languages=(1, 2, 3, 4, 5))
+    layers = LayersConfig(text.languages)
     variance = VarianceConfig(text=text, n_speakers=271)
     models = {
         "aligner": AlignerModel(AlignerConfig(n_symbols=inventory.size())),
@@ -193,6 +201,9 @@ def test_the_sizes_are_those_of_the_models():
         "flow": Flow(FlowConfig(prior=Fs2Config(variance=variance))),
         "infill": Infill(InfillConfig(variance)),
         "vocoder": FourierVocoder(),
+        "txt2vec": Txt2vec(Txt2vecConfig(replace(text, n_blocks=TEXT_BLOCKS))),
+        "vec2mel": Vec2mel(Vec2melConfig(layers=layers)),
+        "vec2wav": Vec2wav(Vec2wavConfig(layers=layers)),
     }
     told = dict(re.findall(r"^\| (\w+) \| `.*?` \| ([\d.]+) M \|", PAGES["models.md"], re.MULTILINE))
     counted = {name: f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f}" for name, model in models.items()}

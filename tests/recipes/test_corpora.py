@@ -101,6 +101,31 @@ def test_vctk(tmp_path):
     check(corpus, tmp_path)
 
 
+def test_mm6(tmp_path):
+    lists = tmp_path / "preprocessed_data" / "MM6"
+    lists.mkdir(parents=True)
+    names = [(language, f"{code}_{i}") for language, code in (("English", "E"), ("Swedish", "S"), ("deu", "D")) for i in range(8)]
+    rows = [f"{name}|MLS|{language}|spk{name[0]}|Text | number {name}" for language, name in names]
+    (lists / "train.txt").write_text("\n".join([*rows, "gone|MLS|French|x|No sound", "E_0|MLS|English|spkE|Again"]) + "\n")
+    for _, name in names:
+        sound(tmp_path / "MM6" / "wavs" / f"{name}.wav", 16_000)
+    corpus = corpora.read("mm6", tmp_path)
+    assert {name: len(items) for name, items in corpus.splits.items()} == {"train": 18, "dev": 3, "test": 3}
+    assert sorted(corpus.rejected) == [("E_0", "listed twice, again in train.txt"), ("gone", "no recording")]
+    first = corpus.splits["train"][0]
+    assert (first.language, first.speaker, first.text, first.bandwidth_hz) == ("en-us", "spkE", "Text | number E_0", 8_000)
+    assert {item.language for items in corpus.splits.values() for item in items} == {"en-us", "sv", "de"}
+    check(corpus, tmp_path)
+    (lists / "val.txt").write_text(rows[-1] + "\n")
+    (lists / "train.txt").write_text("\n".join(rows[:-1]) + "\n")
+    assert {name: len(items) for name, items in corpora.read("mm6", tmp_path).splits.items()} == {"train": 23, "dev": 1}
+    (lists / "train.txt").write_text("E_0|MLS|English\n")
+    with pytest.raises(DataError, match=r"train.txt:1: 3 fields, 5 expected"):
+        corpora.read("mm6", tmp_path)
+    with pytest.raises(NoInputError, match="MM6/wavs"):
+        corpora.read("mm6", tmp_path / "none")
+
+
 def test_libritts(tmp_path):
     root = tmp_path / "LibriTTS"
     for subset, speaker in (("train-clean-100", "103"), ("dev-clean", "84"), ("test-clean", "61")):

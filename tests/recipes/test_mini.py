@@ -21,6 +21,7 @@ RECIPE = ROOT / "egs" / "mini" / "tts1"
 CODEC = ROOT / "egs" / "mini" / "codec1"
 INFILL = ROOT / "egs" / "mini" / "infill"
 MASKED = ROOT / "egs" / "mini" / "masked1"
+ZMM = ROOT / "egs" / "mini" / "zmm"
 
 
 def call(recipe: Path, *options: str) -> subprocess.CompletedProcess:
@@ -193,6 +194,46 @@ def test_infill_recipes_call_the_same_stages(name):
     assert (recipe / "README.md").exists()
 
 
+@pytest.mark.slow
+def test_every_stage_of_the_zmm_recipe_runs(tmp_path):
+    """On the shipped aligner and a unit encoder of some steps."""
+    folders = [f"--{name}={tmp_path / name}" for name in ("data", "dump", "exp")]
+    aligner = f"--aligner={ROOT / 'tts' / 'assets' / 'aligner'}"
+    done = call(RECIPE, *folders, aligner, "--stop-stage", "4", "--nj", "1",
+                "--data-options", f"--downloads {tmp_path}/downloads --per-voice 4")  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    done = call(ROOT / "egs" / "mini" / "units1", *folders[1:], "--stop-stage", "3", "--first-steps", "4", "--second-steps", "4")
+    assert done.returncode == 0, done.stderr[-3000:]
+    done = call(ZMM, *folders, aligner, f"--extractor=house:{tmp_path}/exp/models/units", "--vocoder=", "--speaks=",
+                "--txt2vec-steps", "12", "--vec2mel-steps", "4", "--vec2wav-steps", "4", "--voices-from-minutes", "0.01",
+                "--utterances", "2")  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert re.findall(r"stage (\d): ", done.stderr) == list("1234567")
+    models = tmp_path / "exp" / "models"
+    assert (models / "zmm2" / "vocoder" / "config.json").exists() and not (models / "zmm1" / "vocoder").exists()
+    for kind in ("zmm1", "zmm2"):
+        assert sorted(path.stem for path in (models / kind / "voices").iterdir()) == sorted(each.name for each in SPEAKERS)
+        spoken = (tmp_path / "exp" / "synth" / kind / "spoken.jsonl").read_text().splitlines()
+        assert len(spoken) == 2
+        assert f"Held-out sentences, {kind}" in (tmp_path / "exp" / "RESULTS.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["house", "mini", "mm6"])
+def test_zmm_recipes_call_the_same_stages(name):
+    recipe = ROOT / "egs" / name / "zmm"
+    done = call(recipe, "--dry-run", "--ngpu", "1", "--front", "characters", "--systems", "zmm1")
+    stages = re.findall(r"-m recipes (\S+)", done.stderr)
+    assert done.returncode == 0 and stages == ["units", "spell", "train-txt2vec", "train-vec2mel", "export", "export",
+                                               "synthesise", "score"]  # fmt: skip
+    assert "--set model.front=characters" in done.stderr and done.stderr.count("--device cuda") == 2
+    done = call(recipe, "--dry-run", "--stage", "2", "--stop-stage", "5")
+    assert re.findall(r"-m recipes (\S+)", done.stderr) == ["train-txt2vec", "train-vec2mel", "train-vec2wav", *["export"] * 3]
+    assert done.stderr.count("--txt2vec exp/models/txt2vec") == 2
+    assert call(recipe, "--list-stages").stdout.splitlines() == [
+        "1 units", "2 txt2vec", "3 vec2mel", "4 vec2wav", "5 export", "6 synthesise", "7 evaluate"]  # fmt: skip
+    assert (recipe / "README.md").exists()
+
+
 @pytest.mark.parametrize("name", ["house", "mini", "libritts"])
 def test_codec_recipes_call_the_same_stages(name):
     recipe = ROOT / "egs" / name / "codec1"
@@ -227,7 +268,7 @@ def test_the_script_takes_both_spellings_and_refuses_what_it_does_not_know():
         assert done.returncode == 2 and message in done.stderr, option
 
 
-@pytest.mark.parametrize("name", ["house", "ljspeech", "vctk"])
+@pytest.mark.parametrize("name", ["house", "ljspeech", "mm6", "vctk"])
 def test_other_recipes_call_the_same_stages(name, tmp_path):
     (tmp_path / "options").write_text("dry_run=true\nnj=3\n")
     done = call(ROOT / "egs" / name / "tts1", "--config", str(tmp_path / "options"), "--ngpu", "1")
@@ -265,7 +306,21 @@ CONFIGURATIONS = sorted(path for path in ROOT.glob("egs/*/*/conf/*.yaml") if "TE
 def test_every_configuration_of_egs_is_read_by_its_dataclasses(path):
     from codec.model import CodecConfig
     from recipes import config
-    from recipes.train import acoustic, aligner, bespoke, codec, masked, patches, prosody, speaker, vocoder, watermark
+    from recipes.train import (
+        acoustic,
+        aligner,
+        bespoke,
+        codec,
+        masked,
+        patches,
+        prosody,
+        speaker,
+        txt2vec,
+        vec2mel,
+        vec2wav,
+        vocoder,
+        watermark,
+    )
     from recipes.train.loop import TrainConfig
     from tts.aligner import AlignerConfig
     from tts.models.infill import InfillConfig
@@ -274,6 +329,9 @@ def test_every_configuration_of_egs_is_read_by_its_dataclasses(path):
     from tts.models.prosody import ProsodyModelConfig
     from tts.models.speaker import EcapaConfig
     from tts.models.text import TextConfig
+    from tts.models.txt2vec import Txt2vecConfig
+    from tts.models.vec2mel import Vec2melConfig
+    from tts.models.vec2wav import Vec2wavConfig
     from tts.models.watermark import MarkConfig
     from vocoder.fourier import VocoderConfig
     from vocoder.nn.config import from_dict
@@ -296,6 +354,10 @@ def test_every_configuration_of_egs_is_read_by_its_dataclasses(path):
             },
             "bespoke": {"task": (bespoke.BespokeTask, {})},
             "watermark": {"model": (MarkConfig, {}), "task": (watermark.MarkTask, {})},
+            "txt2vec": {"text": (TextConfig, {"n_symbols": 9, "languages": [1]}), "task": (txt2vec.Txt2vecTask, {}),
+                        "model": (Txt2vecConfig, {"text": {"n_symbols": 9, "languages": [1]}})},
+            "vec2mel": {"model": (Vec2melConfig, {}), "task": (vec2mel.Vec2melTask, {})},
+            "vec2wav": {"model": (Vec2wavConfig, {}), "generator": (VocoderConfig, {}), "task": (vec2wav.Vec2wavTask, {})},
             "speaker": {"model": (EcapaConfig, {}), "task": (speaker.SpeakerTask, {})},
             "prosody": {"model": (ProsodyModelConfig, {}), "task": (prosody.ProsodyTask, {})},
             "patches": {"model": (PatchConfig, {}), "task": (patches.PatchTask, {})},

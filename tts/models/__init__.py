@@ -15,6 +15,10 @@ def load_acoustic(folder):
     from vocoder.nn.config import from_dict
 
     config, tensors = load_model(folder, "acoustic")
+    if config.get("architecture") in ("zmm1", "zmm2"):
+        from tts.models.zmm import load_zmm
+
+        return load_zmm(folder, config, tensors)
     model_class, config_class = model_classes(config.get("architecture"))
     model = build(model_class, from_dict(config_class, config.get("model"), str(folder)))
     if model.kind == "masked":
@@ -54,4 +58,4 @@ def model_classes(architecture: str):
 
         return Megatts, MegattsConfig
     raise ModelError(f"architecture {architecture!r} is unknown.",
-                     fix="Known: fs2, flow, infill, masked, megatts. A newer parlance may know it.")  # fmt: skip
+                     fix="Known: fs2, flow, infill, masked, megatts, zmm1, zmm2. A newer parlance may know it.")  # fmt: skip

@@ -76,7 +76,7 @@ class VoiceTensors:
     """A voice as the models take it."""
 
     style: Tensor  # [style_dim]
-    tokens: Tensor  # [n_tokens, dim]
+    tokens: Tensor | None = None  # [n_tokens, dim]; ``zmm1`` and ``zmm2`` have none
     memory: Tensor | None = None  # [M, dim] the reference as heard, for models that attend to all of it (``megatts``)
     colour: Tensor | None = None  # [100] added to every mel (tts/colour.py)
     prompt: object | None = None  # what models that go on from the reference make of it: mel (``infill``), tokens (``masked``)
@@ -111,6 +111,11 @@ class VarianceAdaptor(nn.Module):
         self.embed_pitch = nn.Conv1d(1, text.dim, 3, padding=1)
         self.embed_energy = nn.Conv1d(1, text.dim, 3, padding=1)
         self.to_frames = nn.Linear(text.dim + 2, config.decoder_dim)
+
+    @property
+    def style_dim(self) -> int:
+        """Of a voice's vector."""
+        return self.config.reference.style_dim
 
     def training_pass(self, batch: dict) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Tensor]]:
         """Conditions from true variances, and the predictors' losses.

@@ -1,0 +1,1 @@
+../../TEMPLATE/zmm/zmm.sh
