@@ -39,6 +39,7 @@ class AcousticTask:
     speaker_balance: float = 1.0  # weight of a speaker within it: the same; 1 = every utterance counts alike
     freeze_text: bool = False  # the text encoder stays as it began
     quantize: bool = True  # ``megatts``: False lets prosody pass as it is, for a start; the books are made from what that learned
+    latents: int = 20_000  # phones that they are made from
     codes_until: int | None = None  # step from which prosody encoder and books stand still: a language model may learn them
     speaker_weight: float = 0.0  # of the speaker encoder's judgement
     speaker_encoder: str | None = None  # its folder; the house encoder when None
@@ -116,9 +117,9 @@ class AcousticTraining(Task):
 
     @torch.no_grad()
     def latents(self) -> torch.Tensor:
-        """Prosody latents of thousands of training phones [n, code_dim], as the model makes them now."""
+        """Prosody latents of training phones [n, code_dim], as the model makes them now."""
         rows, step = [], 0
-        while sum(map(len, rows)) < CODE_LATENTS:
+        while sum(map(len, rows)) < self.task.latents:
             batch = move(self.batch(step), device_of(self.model))
             m = measure(batch)
             rows.append(self.model.variance.prosody(batch["mel"], m)[m.spoken])
@@ -165,7 +166,6 @@ class AcousticTraining(Task):
 
 
 JUDGED_FRAMES = 150  # 2 s
-CODE_LATENTS = 20_000
 MOST_REFERENCES = 4  # utterances that a reference may be made of
 
 

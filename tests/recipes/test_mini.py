@@ -19,6 +19,7 @@ from vocoder.audio.io import read_audio, read_info
 ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "egs" / "mini" / "tts1"
 CODEC = ROOT / "egs" / "mini" / "codec1"
+CLONE = ROOT / "egs" / "mini" / "clone1"
 
 
 def call(recipe: Path, *options: str) -> subprocess.CompletedProcess:
@@ -57,15 +58,21 @@ def test_voices_have_their_own_pitch(small):
         assert np.median(f0[f0 > 0]) == pytest.approx(speaker.f0, rel=0.1)
 
 
-@pytest.mark.slow
-def test_every_stage_of_the_recipe_runs_and_learns(tmp_path):
-    folders = [f"--{name}={tmp_path / name}" for name in ("data", "dump", "exp")]
-    done = call(RECIPE, *folders, "--data-options", f"--downloads {tmp_path}/downloads")
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder where every stage of ``egs/mini/tts1`` has run."""
+    folder = tmp_path_factory.mktemp("tts1")
+    folders = [f"--{name}={folder / name}" for name in ("data", "dump", "exp")]
+    done = call(RECIPE, *folders, "--data-options", f"--downloads {folder}/downloads")
     assert done.returncode == 0, done.stderr[-3000:]
     assert re.findall(r"stage (\d): ", done.stderr) == list("12345678")
+    return folder
 
-    errors, truth = [], json.loads((tmp_path / "downloads" / "durations.json").read_text())
-    durations, frames = Store(tmp_path / "dump" / "train", "durations"), Store(tmp_path / "dump" / "train", "f0")
+
+@pytest.mark.slow
+def test_every_stage_of_the_recipe_runs_and_learns(trained):
+    errors, truth = [], json.loads((trained / "downloads" / "durations.json").read_text())
+    durations, frames = Store(trained / "dump" / "train", "durations"), Store(trained / "dump" / "train", "f0")
     for key in durations.items:
         assert durations[key].sum() == frames.rows(key)
         errors.append(np.abs(np.cumsum(durations[key]) / 75 - np.cumsum(truth[key]))[:-1])
@@ -74,20 +81,42 @@ def test_every_stage_of_the_recipe_runs_and_learns(tmp_path):
     assert np.median(errors) < 0.04  # s; 0.02 measured with three seeds
 
     for path in ("models/aligner", "models/vocoder", "models/fs2", "models/fs2/vocoder"):
-        assert (tmp_path / "exp" / path / "model.safetensors").exists(), path
-    voices = sorted(path.stem for path in (tmp_path / "exp" / "models" / "fs2" / "voices").iterdir())
+        assert (trained / "exp" / path / "model.safetensors").exists(), path
+    voices = sorted(path.stem for path in (trained / "exp" / "models" / "fs2" / "voices").iterdir())
     assert voices == sorted(speaker.name for speaker in SPEAKERS)
 
-    spoken = [json.loads(line) for line in (tmp_path / "exp" / "synth" / "fs2" / "spoken.jsonl").read_text().splitlines()]
+    spoken = [json.loads(line) for line in (trained / "exp" / "synth" / "fs2" / "spoken.jsonl").read_text().splitlines()]
     assert len(spoken) == 4 and {row["voice"] for row in spoken} == set(voices)
-    scores = json.loads((tmp_path / "exp" / "scores" / "score-fs2.json").read_text())
+    scores = json.loads((trained / "exp" / "scores" / "score-fs2.json").read_text())
     for clip in scores["clips"]:
         assert 0.6 < clip["length"] < 1.6
     natural = np.mean([clip["natural"] for clip in scores["clips"]])
     assert natural < 0.4  # phone errors on unheard recordings; 0.04 to 0.15 measured, untrained 1.0
     synthetic = np.mean([clip["synthetic"] for clip in scores["clips"]])
     assert synthetic < 0.75  # 0.48 measured after 80 steps; untrained about 1.0
-    assert "Held-out sentences, fs2" in (tmp_path / "exp" / "RESULTS.md").read_text()
+    assert "Held-out sentences, fs2" in (trained / "exp" / "RESULTS.md").read_text()
+
+
+@pytest.mark.slow
+def test_every_stage_of_the_cloning_recipe_runs_and_learns(trained, tmp_path):
+    models = trained / "exp" / "models"
+    done = call(CLONE, f"--data={trained / 'data'}", f"--dump={trained / 'dump'}", f"--exp={tmp_path}", f"--start={models / 'fs2'}",
+                f"--aligner={models / 'aligner'}", f"--vocoder={models / 'vocoder'}")  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert re.findall(r"stage (\d): ", done.stderr) == list("12345678")
+    metrics = {path.parent.name: json.loads(path.read_text().splitlines()[-1]) for path in tmp_path.glob("*/metrics.jsonl")}
+    assert metrics["speaker"]["dev/eer"] < 0.2  # two speakers, man and woman; 0.0 measured
+    assert metrics["prosody-causal"]["dev/codes"] < 5.2  # nats; 4.1 measured, untrained log(256) = 5.5
+    assert metrics["content"]["dev/mel"] < 1.2 * metrics["content"]["dev/text mel"]  # 0.97 measured
+
+    from tts.models import load_acoustic
+
+    model, config = load_acoustic(tmp_path / "models" / "megatts")
+    assert model.kind == "megatts" and config["began_from"]["steps"] > 6  # of both parts before, and of the fs2
+    assert {path.name for path in (tmp_path / "models" / "megatts").iterdir()} >= {
+        "content", "prosody-causal", "prosody-masked", "vocoder", "voices"}  # fmt: skip
+    scores = json.loads((tmp_path / "scores" / "score-megatts.json").read_text())
+    assert len(scores["clips"]) == 2 and all(0.5 < clip["length"] < 2 for clip in scores["clips"])
 
 
 @pytest.mark.slow
@@ -133,6 +162,21 @@ def test_codec_recipes_call_the_same_stages(name):
     assert (recipe / "README.md").exists()
 
 
+@pytest.mark.parametrize("name", ["house", "libritts", "mini", "vctk"])
+def test_cloning_recipes_call_the_same_stages_and_begin_where_tts1_ends(name):
+    recipe = ROOT / "egs" / name / "clone1"
+    done = call(recipe, "--dry-run", "--ngpu", "1", "--rest-minutes", "7")
+    assert done.returncode == 0
+    assert re.findall(r"-m recipes (\S+)", done.stderr) == [
+        "train-speaker", "export", *["train-acoustic", "export"] * 3, *["train-prosody", "export"] * 2, "train-content", "export",
+        "synthesise", "score"]  # fmt: skip
+    assert done.stderr.count("--dump ../tts1/dump") == 14 and done.stderr.count("--minutes 7 ") == 1
+    start, aligner = re.search(r"--warm-start (\S+)", done.stderr)[1], re.search(r"--aligner (\S+)", done.stderr)[1]
+    shipped = "../../../tts/assets/" if name == "house" else "../tts1/exp/models/"
+    assert (start, aligner) == (f"{shipped}fs2", f"{shipped}aligner")
+    assert (recipe / "README.md").exists() and (ROOT / "egs" / name / "tts1" / "run.sh").exists()
+
+
 def test_an_autoencoder_that_is_there_is_not_trained_again():
     done = call(ROOT / "egs" / "house" / "codec1", "--dry-run", "--stage", "4", "--stop-stage", "5", "--autoencoder", "ae",
                 "--conf", "conf/fsq.yaml")  # fmt: skip
@@ -152,7 +196,7 @@ def test_the_script_takes_both_spellings_and_refuses_what_it_does_not_know():
         assert done.returncode == 2 and message in done.stderr, option
 
 
-@pytest.mark.parametrize("name", ["house", "ljspeech", "vctk"])
+@pytest.mark.parametrize("name", ["house", "libritts", "ljspeech", "vctk"])
 def test_other_recipes_call_the_same_stages(name, tmp_path):
     (tmp_path / "options").write_text("dry_run=true\nnj=3\n")
     done = call(ROOT / "egs" / name / "tts1", "--config", str(tmp_path / "options"), "--ngpu", "1")
