@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 
 from frontend import inventory, styles
-from frontend.articulatory import feature_matrix
+from frontend.articulatory import nearest_of
 from frontend.languages import Language, resolve
 from frontend.types import Phones
 
@@ -58,9 +58,7 @@ def substitute(phone: int, tag: str) -> int:
     for other in _habits().get(phone, ()):
         if other in native.phones:
             return other
-    alike = [other for other in sorted(native.phones) if inventory.is_nucleus(other) == inventory.is_nucleus(phone)]
-    distances = np.abs(feature_matrix()[alike] - feature_matrix()[phone]).sum(1)
-    return alike[int(distances.argmin())]
+    return nearest_of(phone, native.phones)[0]
 
 
 def accented(clause: Phones, tag: str) -> Phones:

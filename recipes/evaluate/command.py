@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from recipes.evaluate import voice_commands
+from recipes.evaluate import adapt_command, voice_commands
 from recipes.evaluate.options import MODEL, named, option, table_options, with_outputs, write
 
 
@@ -13,7 +13,7 @@ def evaluate():
     """Measure the models and write the tables of RESULTS.md."""
 
 
-for _command in voice_commands.COMMANDS:
+for _command in (adapt_command.adapt, *voice_commands.COMMANDS):
     evaluate.add_command(_command)
 
 

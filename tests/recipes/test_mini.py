@@ -100,8 +100,9 @@ def test_every_stage_of_the_recipe_runs_and_learns(trained):
 @pytest.mark.slow
 def test_every_stage_of_the_cloning_recipe_runs_and_learns(trained, tmp_path):
     models = trained / "exp" / "models"
-    done = call(CLONE, f"--data={trained / 'data'}", f"--dump={trained / 'dump'}", f"--exp={tmp_path}", f"--start={models / 'fs2'}",
-                f"--aligner={models / 'aligner'}", f"--vocoder={models / 'vocoder'}")  # fmt: skip
+    given = {"exp": tmp_path, "data": trained / "data", "dump": trained / "dump", "start": models / "fs2",
+             "aligner": models / "aligner", "vocoder": models / "vocoder"}  # fmt: skip
+    done = call(CLONE, *(f"--{name}={path}" for name, path in given.items()))
     assert done.returncode == 0, done.stderr[-3000:]
     assert re.findall(r"stage (\d): ", done.stderr) == list("12345678")
     metrics = {path.parent.name: json.loads(path.read_text().splitlines()[-1]) for path in tmp_path.glob("*/metrics.jsonl")}
