@@ -44,7 +44,8 @@ def native_of(tag: str) -> Native | None:
 
 
 @cache
-def _habits() -> dict[int, tuple[int, ...]]:
+def habits() -> dict[int, tuple[int, ...]]:
+    """What learners are commonly heard to say for a phone that their language lacks, the commonest first."""
     rows = inventory.read_table("substitutes.tsv")
     return {inventory.symbol_to_id(phone): tuple(map(inventory.symbol_to_id, choices.split())) for phone, choices in rows}
 
@@ -55,7 +56,7 @@ def substitute(phone: int, tag: str) -> int:
     native = natives()[tag]
     if phone <= inventory.EXCLAMATION or phone in native.phones:
         return phone
-    for other in _habits().get(phone, ()):
+    for other in habits().get(phone, ()):
         if other in native.phones:
             return other
     return nearest_of(phone, native.phones)[0]

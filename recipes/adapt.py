@@ -232,7 +232,8 @@ def added(a: dict, b: dict) -> dict:
 def keep(before, after, model_id: str) -> list[str]:
     """Take the voices and the vocoder of a model to its successor, which hears voices with the same weights; their names.
 
-    Content adapters and prosody models stay behind: they belong to the weights before.
+    An old voice stands in place of a new one of its name. Content adapters and prosody models stay behind: they belong to the
+    weights before.
     """
     from tts.voice import Voice
 

@@ -16,12 +16,14 @@ from functools import cached_property
 from pathlib import Path
 
 from frontend import inventory, styles
+from frontend.accent import habits, natives
 from frontend.articulatory import nearest_of
 from frontend.languages import Language, resolve
 from recipes.native_phones import RARE
 from tts.base.errors import DataError, NoInputError, UsageError
 
 READABLE = 0.95  # share of the letters of a text that must be spoken
+FAR = 4.0  # features in which a phone and its nearest may differ
 ENOUGH = 20  # tokens of a phone in the new recordings, below which it stays much like the phone that it begins as
 
 
@@ -42,8 +44,15 @@ class Heard:
         return {phone for phone, n in total.items() if n >= RARE}
 
     def nearest(self, phone: int) -> tuple[int, float]:
-        """(id, distance) of the known phone that stands for a phone: itself, at distance 0, when it is known."""
-        return (phone, 0.0) if phone in self.known else nearest_of(phone, self.known)
+        """(id, distance) of the known phone that stands for a phone: itself, at distance 0, when it is known.
+
+        Where features find nothing near, it is what learners are heard to say, if that is known.
+        """
+        if phone in self.known:
+            return phone, 0.0
+        near, distance = nearest_of(phone, self.known)
+        said = [other for other in habits().get(phone, ()) if other in self.known] if distance > FAR else []
+        return nearest_of(phone, said[:1]) if said else (near, distance)
 
     def folded(self, ids: Iterable[int]) -> list[int]:
         """Phones by the known ones that stand for them; marks as they are."""
@@ -69,8 +78,6 @@ def heard(config: dict) -> Heard:
     Raises:
         DataError: Nothing is known of the phones of this model.
     """
-    from frontend.accent import natives
-
     minutes, phones, used = config.get("minutes", {}), {}, {}
     for tag in sorted({*minutes, *config.get("phones", {})}):
         if tag in config.get("phones", {}):
@@ -151,9 +158,9 @@ class Coverage:
             + (f", lost: {_most(self.characters_lost)}" if self.characters_lost else ""),
         ]
         if self.unreadable:
-            lines.append(f"{self.unreadable:,} sentences hold nothing that can be spoken")
+            lines.append(f"sentences of which nothing can be spoken: {self.unreadable:,}")
         if self.switched:
-            lines.append(f"{self.switched:,} stretches are said in another language")
+            lines.append(f"stretches that espeak-ng says in another language: {self.switched:,}")
         if self.mapped:
             lines.append("outside the inventory: " + ", ".join(f"{a} as {b or 'nothing'}" for a, b in self.mapped.items()))
         new = [row for row in self.phones if not row.known]

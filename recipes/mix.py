@@ -90,9 +90,9 @@ def mix(new, replay, out, share_of_replay: float = 0.5, hours: float = 1.0) -> d
     """
     if not 0 <= share_of_replay < 1:
         raise UsageError(f"{share_of_replay:g} is no share of replay.", where="share", fix="0 or more, below 1.")
+    made = [max(path.stat().st_mtime_ns for path in Path(store, "train").glob("*.json*")) for store in (new, replay)]
     stated = {"new": str(Path(new).resolve()), "replay": str(Path(replay).resolve()), "share": share_of_replay, "hours": hours,
-              "made": [sorted(path.stat().st_mtime_ns for path in Path(store, "train").glob("*.json*"))
-                       for store in (new, replay)]}  # fmt: skip
+              "made": made}  # fmt: skip
     record = Path(out) / "mix.json"
     if record.exists() and (before := json.loads(record.read_text()))["of"] == stated:
         return before["minutes"]

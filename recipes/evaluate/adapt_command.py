@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import click
 
-from recipes.evaluate.options import named, option, with_outputs, write
+from recipes.evaluate.options import named, with_outputs, write
 
 
 @click.command()
-@option("--before", required=True, metavar="DIR", help="Model folder before.")
+@click.option("--before", required=True, metavar="DIR", help="Model folder before.")
 @click.option("--after", "afters", multiple=True, required=True, metavar="NAME=DIR", help="A model after; may be repeated.")
-@option("--new", "new_data", required=True, metavar="DIR", help="Data directory of held-out sentences of the new language.")
-@option("--old", "old_data", required=True, metavar="DIR", help="Data directory of held-out sentences of the old ones.")
+@click.option("--new", "new_data", required=True, metavar="DIR", help="Data directory of held-out sentences of the new language.")
+@click.option("--old", "old_data", required=True, metavar="DIR", help="Data directory of held-out sentences of the old ones.")
 @click.option("--judge", metavar="DIR", help="Aligner adapted on real recordings of the new language; none if left out.")
 @click.option("--aligner", metavar="DIR", help="Aligner that judges the old languages; the house aligner if left out.")
-@option("--sentences", type=click.IntRange(1), default=12, metavar="N", help="A language.")
+@click.option("--sentences", show_default=True, type=click.IntRange(1), default=12, metavar="N", help="A language.")
 @click.option("--voice", "voices", multiple=True, metavar="NAME",
               help="Old voice that says the new sentences; may be repeated. One a gender if left out.")  # fmt: skip
 @with_outputs
@@ -36,16 +36,19 @@ def adapt(context, before, afters, new_data, old_data, judge, aligner, sentences
     new_rows = experiment.held_out(datadir.read(new_data), sentences)
     tag = resolve(new_rows[0].language).tag
     judges = [experiment.Judge.own(Aligner.load(judge))] if judge else []
-    judges.append((experiment.Judge.own if tag in listener.config["minutes"] else experiment.Judge.stranger)(listener))
+    if tag not in listener.config["minutes"]:
+        judges.append(experiment.Judge.stranger(listener))
+    elif not judges:
+        judges = [experiment.Judge.own(listener)]
     old = experiment.old_languages(old_rows, models, text_phones, experiment.Judge("old", listener.recognise))
-    new = experiment.new_language(new_rows, models, text_phones, judges[:1] if len({j.name for j in judges}) == 1 else judges,
-                                  voices or experiment.first_voices(models["before"]))  # fmt: skip
-    write(context, f"A language added: {resolve(tag).name}", experiment.table(old, new, names),
-          [{name: value for name, value in each.items() if name != "edits"} for each in old + new], [
-              "Phone errors of sentences that no model heard. Change: errors after over errors before on the same sentences, less "
-              "one; the goal is 5 % at most. Old languages: each reader's own voice, or one of the language. New language: old "
-              "voices in turn, the same in every column; below, voices of the language where a model has them.",
-              "Judge own: an aligner adapted on real recordings of the language, of other speakers than those judged. Judge "
-              "stranger: an aligner as it was before; text and answer are folded on the phones that it knows. Natural: the same "
-              "sentences as recorded. Another text: natural recordings against the text of another sentence, the error of "
-              "knowing nothing."], f"adapt-{tag}")  # fmt: skip
+    new = experiment.new_language(new_rows, models, text_phones, judges, voices or experiment.first_voices(models["before"]))
+    rows = experiment.table(old, new, names)
+    records = [{name: value for name, value in each.items() if name != "edits"} for each in old + new]
+    write(context, f"A language added: {resolve(tag).name}", rows, records, [
+        "Phone errors of sentences that no model heard. Change: errors after over errors before on the same sentences, less "
+        "one; the goal is 5 % at most. Old languages: each reader's own voice, or one of the language. New language: old "
+        "voices in turn, the same in every column; below, voices of the language where a model has them.",
+        "Judge own: an aligner that heard real recordings of the language, of its training split. Judge stranger: one that "
+        "never heard it; text and answer are folded on the phones that it knows. Natural: the same sentences as recorded. "
+        "Another text: natural recordings against the text of another sentence, the error of knowing nothing."],
+        f"adapt-{tag}")  # fmt: skip

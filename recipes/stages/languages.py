@@ -92,5 +92,5 @@ def adapt(model, dump, replay, text_file, language, exp, out, minutes, max_steps
     else:
         raise UsageError("give --dump, --replay and --exp, or --text with --language.", where="adapt", code="adapt.input")
     told = written["adapted"]
-    begun = told["like"] or "nothing of its own"
-    click.echo(f"adapt: {told['language']}, begun as {begun}, after {written['steps']:,} steps in {out}")
+    begun = f", begun as {told['like']}" if told["like"] else ""
+    click.echo(f"adapt: {told['language']}{begun}, {written['steps']:,} steps, in {out}")

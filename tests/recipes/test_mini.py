@@ -20,11 +20,16 @@ ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "egs" / "mini" / "tts1"
 CODEC = ROOT / "egs" / "mini" / "codec1"
 CLONE = ROOT / "egs" / "mini" / "clone1"
+ADAPT = ROOT / "egs" / "mini" / "adapt1"
 
 
 def call(recipe: Path, *options: str) -> subprocess.CompletedProcess:
+    return call_script(recipe / "run.sh", *options)
+
+
+def call_script(script: Path, *options: str) -> subprocess.CompletedProcess:
     environment = {**os.environ, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}  # as path.sh sets it
-    return subprocess.run([str(recipe / "run.sh"), *options], capture_output=True, text=True, env=environment, check=False)
+    return subprocess.run([str(script), *options], capture_output=True, text=True, env=environment, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +126,33 @@ def test_every_stage_of_the_cloning_recipe_runs_and_learns(trained, tmp_path):
 
 
 @pytest.mark.slow
+def test_every_stage_of_the_adaptation_recipe_runs_and_learns(trained, tmp_path):
+    models = trained / "exp" / "models"
+    given = {"model": models / "fs2", "aligner": models / "aligner", "listener": models / "aligner", "replay": trained / "dump",
+             "old-data": trained / "data" / "test", **{name: tmp_path / name for name in ("data", "dump", "exp")}}  # fmt: skip
+    options = [f"--{name}={path}" for name, path in given.items()]
+    done = call(ADAPT, *options, "--data-options", f"--downloads {tmp_path}/downloads")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert re.findall(r"stage (\d): ", done.stderr) == list("12345678")
+    assert "Dutch (nl, espeak-ng nl): never heard by the model; begins as" in done.stdout
+
+    folders = models / "fs2", tmp_path / "exp" / "models" / "fs2-0.7"
+    before, after = (json.loads((folder / "config.json").read_text()) for folder in folders)
+    assert after["minutes"] == before["minutes"] | {"nl": pytest.approx(0.7, abs=0.05)}
+    assert after["adapted"]["replay_minutes"] > 1 and after["phones"]["de"] == before["phones"]["de"]
+    for name in ("fs2-0", "fs2-0.7"):
+        assert {path.stem for path in (tmp_path / "exp" / "models" / name / "voices").iterdir()} >= {"ada", "bob"}
+    learned = [json.loads(line) for line in (tmp_path / "exp" / "judge" / "metrics.jsonl").read_text().splitlines()]
+    assert learned[3]["ctc"] < 0.7 * learned[0]["ctc"]  # 0.36 measured
+    (table,) = (json.loads(path.read_text()) for path in (tmp_path / "exp" / "evaluate").iterdir())
+    labels = [row["language"] for row in table["rows"]]
+    assert {"nl (new), judge own", "nl (new), judge stranger"} <= set(labels)
+    old, own = table["rows"][0], table["rows"][labels.index("nl (new), judge own")]
+    assert own["natural"]["value"] < own["another text"]["value"]  # the judge hears what is said
+    assert old["0.7 min"]["value"] < 1.5 * old["before"]["value"]
+
+
+@pytest.mark.slow
 def test_every_stage_of_the_codec_recipe_runs_and_learns(tmp_path):
     folders = [f"--{name}={tmp_path / name}" for name in ("data", "dump", "exp")]
     done = call(CODEC, *folders, "--data-options", f"--downloads {tmp_path}/downloads --per-voice 4", "--nj", "1",
@@ -176,6 +208,31 @@ def test_cloning_recipes_call_the_same_stages_and_begin_where_tts1_ends(name):
     shipped = "../../../tts/assets/" if name == "house" else "../tts1/exp/models/"
     assert (start, aligner) == (f"{shipped}fs2", f"{shipped}aligner")
     assert (recipe / "README.md").exists() and (ROOT / "egs" / name / "tts1" / "run.sh").exists()
+
+
+@pytest.mark.parametrize("name", ["house", "mini"])
+def test_adaptation_recipes_call_the_same_stages(name, tmp_path):
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "utt2lang").write_text("a ml\n")
+    recipe = ROOT / "egs" / name / "adapt1"
+    done = call(recipe, "--dry-run", "--minutes", "0 5", "--data", str(tmp_path), "--replay-pack", "old.pack", "--nj", "3")
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"-m recipes (\S+)", done.stderr) == [
+        "validate", "coverage", "features", "unpack", "subset", "adapt", "align", "adapt", "adapt", "adapt", "evaluate"]
+    assert done.stderr.count("--replay exp/replay") == 3 and "--text exp/text --language ml" in done.stderr
+    assert "--after 0 min=exp/models/fs2-0 --after 5 min=exp/models/fs2-5" in done.stderr
+    assert "--judge exp/models/judge" in done.stderr
+    assert (recipe / "README.md").exists()
+
+
+def test_a_language_held_out_is_never_heard_by_its_base_models():
+    done = call_script(ROOT / "egs" / "house" / "adapt1" / "held_out.sh", "--dry-run", "--language", "fr", "--minutes", "5")
+    assert done.returncode == 0, done.stderr
+    base, adapted = done.stderr.split("./adapt.sh")
+    assert re.findall(r"-m recipes (\S+)", base) == ["subset", "train-aligner", "export", "train-acoustic", "export"]
+    assert "--without fr" in base and base.count("--dump exp/held-out/fr/base/dump") == 4
+    for option, path in [("model", "models/fs2"), ("aligner", "models/aligner"), ("replay", "dump")]:
+        assert f"--{option} exp/held-out/fr/base/{path}" in adapted
 
 
 def test_an_autoencoder_that_is_there_is_not_trained_again():
@@ -256,6 +313,7 @@ def test_every_configuration_of_egs_is_read_by_its_dataclasses(path):
                 kind: {"text": (TextConfig, {"n_symbols": 9, "languages": [1]}), "task": (acoustic.AcousticTask, {})}
                 for kind in ("fs2", "flow", "megatts")
             },
+            "acoustic": {"task": (acoustic.AcousticTask, {})},
             "watermark": {"model": (MarkConfig, {}), "task": (watermark.MarkTask, {})},
             "speaker": {"model": (EcapaConfig, {}), "task": (speaker.SpeakerTask, {})},
             "prosody": {"model": (ProsodyModelConfig, {}), "task": (prosody.ProsodyTask, {})},
