@@ -237,6 +237,24 @@ def test_the_aligner_finds_new_phones_where_it_hears_their_nearest():
     assert np.array_equal(found, shipped.align_mel(mel, near)[0])
 
 
+def test_an_aligner_is_adapted_too_or_only_grown(stores, tmp_path):
+    new, old = stores
+    config = adapt.main(ALIGNER, new, old, tmp_path / "exp", tmp_path / "out", 5, hours=0.01, max_steps=0)
+    assert (config["kind"], config["steps"], config["minutes"]["ml"]) == ("aligner", 0, 0.3)
+    assert {"de", "fr", "cmn", "ml"} <= set(config["minutes"]) and set(config["phones"]) == {"ml"}  # the house did not count
+    assert coverage.heard(config).known > coverage.heard({"minutes": {"de": 1.0}}).known
+
+
+def test_models_without_tables_of_their_own_are_refused_by_name(stores, tmp_path):
+    new, old = stores
+    grown, _ = adapt.grow_acoustic(ALIGNER.parent / "megatts", ML, Counter(ids_of("a")), 3)
+    assert grown.kind == "megatts" and grown.variance.text.config.languages[-1] == ML.id
+    with pytest.raises(UsageError, match="is of kind 'speaker', which has no phones"):
+        adapt.main(ALIGNER.parent / "speaker", new, old, tmp_path / "exp", tmp_path / "out", 5)
+    with pytest.raises(UsageError, match="holds de, fr; one is added at a time"):
+        adapt.main(ALIGNER, old, new, tmp_path / "exp", tmp_path / "out", 5)
+
+
 def test_a_stranger_judges_by_the_phones_that_it_knows_and_tables_say_what_changed(monkeypatch):
     known = coverage.heard(HOUSE)
     a, t, retroflex = ids_of("a t ʈ")
