@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 
 from frontend import inventory, styles
-from frontend.articulatory import feature_matrix
+from frontend.articulatory import nearest_of
 from frontend.languages import Language, resolve
 from frontend.types import Phones
 
@@ -44,7 +44,8 @@ def native_of(tag: str) -> Native | None:
 
 
 @cache
-def _habits() -> dict[int, tuple[int, ...]]:
+def habits() -> dict[int, tuple[int, ...]]:
+    """What learners are commonly heard to say for a phone that their language lacks, the commonest first."""
     rows = inventory.read_table("substitutes.tsv")
     return {inventory.symbol_to_id(phone): tuple(map(inventory.symbol_to_id, choices.split())) for phone, choices in rows}
 
@@ -55,12 +56,10 @@ def substitute(phone: int, tag: str) -> int:
     native = natives()[tag]
     if phone <= inventory.EXCLAMATION or phone in native.phones:
         return phone
-    for other in _habits().get(phone, ()):
+    for other in habits().get(phone, ()):
         if other in native.phones:
             return other
-    alike = [other for other in sorted(native.phones) if inventory.is_nucleus(other) == inventory.is_nucleus(phone)]
-    distances = np.abs(feature_matrix()[alike] - feature_matrix()[phone]).sum(1)
-    return alike[int(distances.argmin())]
+    return nearest_of(phone, native.phones)[0]
 
 
 def accented(clause: Phones, tag: str) -> Phones:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import sys
 import unicodedata
+from collections.abc import Iterable
 from functools import cache
 
 import numpy as np
 
 from frontend import inventory
+from tts.base.errors import DataError
 
 # Symbols panphon spells in another way, and those it does not know, by their closest description.
 _PANPHON_SPELLING = {"ᵻ": "ɨ", "ɐ": "ə", "ɐ̃": "ə̃", "dʒʰ": "dʒ", "ɚ": "ə˞", "ɝ": "ɜ˞", "ɧ": "ʃ", "ɺ": "ɾ", "p͈": "pˀ", "t͈": "tˀ",
@@ -53,6 +55,22 @@ def nearest(symbol: str) -> int | None:
             return first + int(distances.argmin())
         spelling = spelling[:-1]
     return None
+
+
+def nearest_of(phone: int, choices: Iterable[int]) -> tuple[int, float]:
+    """(id, distance) of the phone among ``choices`` whose features differ least; nuclei for nuclei where there are any.
+
+    The distance is the sum of the differences of 24 features that are -1, 0 or 1. Equal distances: the lower id.
+
+    Raises:
+        DataError: No choice is a phone.
+    """
+    phones = sorted(choice for choice in choices if choice > inventory.EXCLAMATION)
+    alike = [choice for choice in phones if inventory.is_nucleus(choice) == inventory.is_nucleus(phone)] or phones
+    if not alike:
+        raise DataError("there is no phone to choose from.", where="choices", code="phone.none")
+    distances = np.abs(feature_matrix()[alike] - feature_matrix()[phone]).sum(axis=1)
+    return alike[int(distances.argmin())], float(distances.min())
 
 
 def export() -> str:

@@ -22,7 +22,7 @@ WORST_PHONE_ERROR = 0.4  # share of phones that the recogniser disagrees on
 LONGEST_PHONE = 60  # frames (0.8 s); pauses may be longer
 
 
-def align_corpus(dump, aligner: Aligner, progress=None) -> dict[str, int]:
+def align_corpus(dump, aligner: Aligner, progress=None, worst: float = WORST_PHONE_ERROR) -> dict[str, int]:
     """Align one split of the store; returns counts by outcome (``kept`` and each reason for dropping)."""
     corpus = Corpus(dump)
     rows, counts = ["id\treason\tsurety\tphone_error"], {"kept": 0}
@@ -38,7 +38,7 @@ def align_corpus(dump, aligner: Aligner, progress=None) -> dict[str, int]:
                 continue
             said = [int(i) for i in ids if i >= N_MARKS]
             error = edit_distance(heard, said) / max(1, len(said))
-            reason = reason_to_drop(durations, ids, error)
+            reason = reason_to_drop(durations, ids, error, worst)
             store.add(key, durations)
             counts[reason or "kept"] = counts.get(reason or "kept", 0) + 1
             if reason:
@@ -49,8 +49,8 @@ def align_corpus(dump, aligner: Aligner, progress=None) -> dict[str, int]:
     return counts
 
 
-def reason_to_drop(durations: np.ndarray, ids: np.ndarray, phone_error: float) -> str | None:
-    if phone_error > WORST_PHONE_ERROR:
+def reason_to_drop(durations: np.ndarray, ids: np.ndarray, phone_error: float, worst: float = WORST_PHONE_ERROR) -> str | None:
+    if phone_error > worst:
         return "text_does_not_match"
     spoken = durations[ids >= N_MARKS]
     if len(spoken) == 0:
@@ -62,8 +62,11 @@ def reason_to_drop(durations: np.ndarray, ids: np.ndarray, phone_error: float) -
     return None
 
 
-def main(dump, aligner=None, splits=("train", "dev", "test")) -> dict[str, dict[str, int]]:
-    """Align the given splits with an aligner folder (the house aligner when None)."""
+def main(dump, aligner=None, splits=("train", "dev", "test"), worst: float = WORST_PHONE_ERROR) -> dict[str, dict[str, int]]:
+    """Align the given splits with an aligner folder (the house aligner when None).
+
+    ``worst``: share of phones that the aligner may hear otherwise; it hears a language that it barely knows badly.
+    """
     from recipes.progress import Progress
 
     model = Aligner.load(aligner)
@@ -71,5 +74,5 @@ def main(dump, aligner=None, splits=("train", "dev", "test")) -> dict[str, dict[
     for split in splits:
         if (Path(dump) / split / "utterances.jsonl").exists():
             with Progress(f"align {split}") as progress:
-                results[split] = align_corpus(Path(dump) / split, model, progress)
+                results[split] = align_corpus(Path(dump) / split, model, progress, worst)
     return results

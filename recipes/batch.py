@@ -28,6 +28,7 @@ class Utterance:
     bandwidth_hz: int = 12000
     corpus: str = ""
     text: str = ""
+    weight: float = 1.0  # how often training shows it, beside others
 
 
 class Corpus:

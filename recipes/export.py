@@ -44,7 +44,8 @@ def newest(exp) -> Path:
     return folders[-1]
 
 
-def export(exp, dump, out, *, dtype: str = "float16", voices_from_minutes: float = 15.0, txt2vec=None) -> dict:
+def export(exp, dump, out, *, dtype: str = "float16", voices_from_minutes: float = 15.0, txt2vec=None,
+           heard: dict | None = None) -> dict:  # fmt: skip
     """Write a model folder from the newest checkpoint of a training folder; returns the config as written.
 
     Args:
@@ -54,6 +55,7 @@ def export(exp, dump, out, *, dtype: str = "float16", voices_from_minutes: float
         dtype: Of the stored weights.
         voices_from_minutes: Acoustic models get a voice of every speaker with at least so many minutes.
         txt2vec: Model folder that a ``zmm1`` or ``zmm2`` speaks with; it is copied into ``out`` unless it lies beside it.
+        heard: What it heard, where that is more than the store; :func:`heard_facts` of it when None.
     """
     from codec.quantize.base import exported
     from frontend import inventory
@@ -69,7 +71,7 @@ def export(exp, dump, out, *, dtype: str = "float16", voices_from_minutes: float
             where=checkpoint,
             fix="Train on for a moment: training sets it aside and goes on from the one before.",
         ) from error
-    heard = corpus_facts(dump)
+    heard = heard or heard_facts(dump, facts["kind"])
     config = {"kind": facts["kind"], "model": facts["model"], "steps": step, **heard, **facts.get("extra", {})}
     config |= {name: facts[name] for name in ("architecture", "began_from") if name in facts}
     units = facts.get("architecture") in ("zmm1", "zmm2")  # no text side of its own
@@ -123,9 +125,11 @@ def place_generator(tensors: dict, config: dict, facts: dict, step: int, heard: 
     return {name.removeprefix("units."): tensor for name, tensor in tensors.items() if name.startswith("units.")}
 
 
-def corpus_facts(dump) -> dict:
-    """What a model heard: minutes by language and by corpus."""
+def heard_facts(dump, kind: str) -> dict:
+    """What a model heard: minutes by language and by corpus; for models of phones, tokens of phones and styles by language."""
+    from frontend.inventory import id_to_symbol
     from recipes.batch import Corpus
+    from recipes.native_phones import counts
     from vocoder.audio.frames import FRAME_RATE
 
     corpus = Corpus(Path(dump) / "train")
@@ -135,17 +139,25 @@ def corpus_facts(dump) -> dict:
         minutes = corpus.frames(row.key) / FRAME_RATE / 60
         languages[row.language] = languages.get(row.language, 0.0) + minutes
         corpora[row.corpus] = corpora.get(row.corpus, 0.0) + minutes
-    return {
+    facts = {
         "minutes": {k: round(v, 1) for k, v in sorted(languages.items())},
         "corpora": {k: round(v, 1) for k, v in sorted(corpora.items())},
     }
+    if kind in ("acoustic", "aligner"):
+        counted = counts(corpus)
+        facts["phones"] = {tag: {id_to_symbol(i): n for i, n in sorted(phones.items())} for tag, (phones, _) in counted.items()}
+        facts["styles"] = {tag: {str(k): n for k, n in sorted(styles.items())} for tag, (_, styles) in counted.items()}
+    return facts
 
 
 def card(facts: dict, step: int, heard: dict) -> str:
     """Text of card.md."""
+    from recipes.corpora.speech import LICENCES, SHARE_ALIKE
+
     name = facts.get("architecture") or facts["kind"]
     began = facts.get("began_from")
     after = f", after {began['steps']:,} steps of model {began['model_id']}" if began else ""
+    bound = [f"{name} ({LICENCES[name]})" for name in SHARE_ALIKE if name in heard["corpora"]]
     article = "An" if facts["kind"][0] in "aeiou" else "A"
     lines = [
         f"# {name}",
@@ -155,6 +167,7 @@ def card(facts: dict, step: int, heard: dict) -> str:
         "Minutes of speech by language: " + ", ".join(f"{k} {v:g}" for k, v in heard["minutes"].items()) + ".",
         "Minutes by corpus: " + ", ".join(f"{k} {v:g}" for k, v in heard["corpora"].items()) + ".",
         "Sources and licences of the corpora: ATTRIBUTION.md of the distribution. Figures: egs/house/RESULTS.md.",
+        *([f"Share-alike: {', '.join(bound)}. Whoever passes these weights on does so under that licence."] if bound else []),
         "",
         "Meant for speech synthesis and research; a cloned voice needs the consent of its speaker.",
     ]

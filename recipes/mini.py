@@ -1,4 +1,4 @@
-"""A corpus made in seconds: two voices, two languages, a hundred short sentences, spoken by a small formant synthesiser.
+"""A corpus made in seconds: two voices, two languages (or a third), a hundred short sentences, by a small formant synthesiser.
 
     python -m recipes mini-corpus --out downloads     # downloads/metadata.tsv, downloads/wavs/*.flac, downloads/durations.json
 
@@ -10,6 +10,7 @@ not: the true length of every phone, so that an aligner can be graded. Nothing a
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -30,6 +31,8 @@ WORDS = {
              "under near over behind my your good young fish boat think jump",
     "de": "zwei vier sechs neun schwarze braune weiße grüne Katzen Hunde Vögel Schafe schlafen singen laufen spielen Garten "
           "Haus Brücke Straße unter neben über hinter mein dein gute junge Fische Boot denken springen",
+    "nl": "twee vier zes negen zwarte bruine witte groene katten honden vogels schapen slapen zingen lopen spelen tuin huis brug "
+          "weg onder naast boven achter mijn jouw goede jonge vissen boot denken springen",
 }  # fmt: skip
 
 
@@ -160,13 +163,14 @@ def shape(source: np.ndarray, envelope: np.ndarray) -> np.ndarray:
     return out[FRAME // 2 : FRAME // 2 + len(source)]
 
 
-def make(out: str | Path, per_voice: int = 24, seed: int = 0) -> Path:
+def make(out: str | Path, per_voice: int = 24, seed: int = 0, languages: Sequence[str] = ("en-us", "de")) -> Path:
     """Write the corpus in the layout of ``recipes.corpora.speech``; returns the folder.
 
     Args:
         out: Folder; files of the same name are replaced.
         per_voice: Sentences of each speaker in each language. One is dev and one is test, the rest is train.
         seed: The same seed makes the same samples.
+        languages: Of ``WORDS``.
     """
     import frontend
     from vocoder.audio.io import write_audio
@@ -174,7 +178,7 @@ def make(out: str | Path, per_voice: int = 24, seed: int = 0) -> Path:
     out, rng = Path(out), np.random.default_rng(seed)
     (out / "wavs").mkdir(parents=True, exist_ok=True)
     jobs = []
-    for language in WORDS:
+    for language in languages:
         texts = sentences(language, per_voice * len(SPEAKERS), rng)
         for i, text in enumerate(texts):
             speaker = SPEAKERS[i % len(SPEAKERS)]

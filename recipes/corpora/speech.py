@@ -9,7 +9,6 @@ Splits are those of the table; evaluation clips are never moved or dropped for b
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from recipes.corpora import Corpus, read_lines
@@ -31,16 +30,18 @@ COLUMNS = ["id", "path", "split", "speaker", "gender", "lang", "bandwidth_hz", "
 SHARE_ALIKE = ("ml_smc",)
 
 
-def read(root: Path, exclude: Iterable[str] = SHARE_ALIKE) -> Corpus:
-    """All clips but those of the sub-corpora in ``exclude``."""
+def read(root: Path, exclude: str = ",".join(SHARE_ALIKE), languages: str = "") -> Corpus:
+    """All clips but those of the sub-corpora in ``exclude``; of the ``languages`` named, or of all. Both comma-separated."""
     root = Path(root).resolve()
-    exclude, suspects = set(exclude), _suspects(root / "suspects.tsv")
+    excluded, wanted, suspects = set(exclude.split(",")), set(languages.split(",")) - {""}, _suspects(root / "suspects.tsv")
     corpus = Corpus()
     rows = list(_rows(root / "metadata.tsv", COLUMNS))
     held_out = {bare(row["text"]) for _, row in rows if row["split"] != "train"}
     for number, row in rows:
         source = row["path"].split("/")[0]
-        if source in exclude:
+        if wanted and row["lang"] not in wanted:
+            continue
+        if source in excluded:
             corpus.reject(row["id"], f"sub-corpus {source} is excluded")
         elif row["split"] == "train" and row["id"] in suspects:
             corpus.reject(row["id"], f"suspect: phone error {suspects[row['id']]}")

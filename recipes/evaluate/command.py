@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from recipes.evaluate import unit_commands, voice_commands
+from recipes.evaluate import adapt_command, unit_commands, voice_commands
 from recipes.evaluate.options import MODEL, SPEAKER_ENCODER, named, option, table_options, with_outputs, write
 
 
@@ -13,7 +13,7 @@ def evaluate():
     """Measure the models and write the tables of RESULTS.md."""
 
 
-for _command in (*unit_commands.COMMANDS, *voice_commands.COMMANDS):
+for _command in (adapt_command.adapt, *unit_commands.COMMANDS, *voice_commands.COMMANDS):
     evaluate.add_command(_command)
 
 

@@ -33,11 +33,13 @@ def data(kind, root, out, options):
 @click.option("--out", default="downloads", show_default=True, metavar="DIR", help="Folder to write.")
 @click.option("--per-voice", type=click.IntRange(3), default=24, show_default=True, help="Sentences a voice and language.")
 @click.option("--seed", default=0, show_default=True, help="Equal seeds make equal corpora.")
-def mini_corpus(out, per_voice, seed):
-    """Two voices in two languages, spoken by a formant synthesiser, with the true length of every phone."""
+@click.option("--language", "languages", multiple=True, type=click.Choice(["en-us", "de", "nl"]), default=["en-us", "de"],
+              show_default=True, help="May be repeated.")  # fmt: skip
+def mini_corpus(out, per_voice, seed, languages):
+    """Two voices, in two languages or those asked for, spoken by a formant synthesiser, with the true length of every phone."""
     from recipes.mini import make
 
-    click.echo(f"mini-corpus: {make(out, per_voice, seed)}")
+    click.echo(f"mini-corpus: {make(out, per_voice, seed, languages)}")
 
 
 @click.command(epilog="Example:  python -m recipes validate data/train data/dev data/test --audio")

@@ -262,11 +262,13 @@ def train_patches(dump, exp, minutes, device, config, overrides, pack, max_steps
 @click.command(epilog="Example:  python -m recipes align --dump dump --aligner exp/models/aligner")
 @click.option("--dump", default="dump", show_default=True, metavar="DIR", help="Feature store.")
 @click.option("--aligner", metavar="DIR", help="Aligner; the house aligner if left out.")
-def align(dump, aligner):
+@click.option("--worst", type=click.FloatRange(0, 1), default=0.4, show_default=True,
+              help="Share of phones that may sound otherwise. More for a language that the aligner barely knows.")  # fmt: skip
+def align(dump, aligner, worst):
     """Durations of every utterance; those whose text and recording disagree are listed in dropped.tsv."""
     from recipes.align import main
 
-    for split, counts in main(dump, aligner).items():
+    for split, counts in main(dump, aligner, worst=worst).items():
         click.echo(f"align: {split}: " + ", ".join(f"{name} {n:,}" for name, n in counts.items()))
 
 

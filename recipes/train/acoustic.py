@@ -41,7 +41,9 @@ class AcousticTask:
     speaker_balance: float = 1.0  # weight of a speaker within it: the same; 1 = every utterance counts alike
     freeze_text: bool = False  # the text encoder stays as it began
     text_free: bool = False  # ``infill``: from recordings alone, transcribed or not
+    freeze_reference: bool = False  # so does what hears a voice: style vectors of before stay true
     quantize: bool = True  # ``megatts``: False lets prosody pass as it is, for a start; the books are made from what that learned
+    latents: int = 20_000  # phones that they are made from
     codes_until: int | None = None  # step from which prosody encoder and books stand still: a language model may learn them
     speaker_weight: float = 0.0  # of the speaker encoder's judgement
     speaker_encoder: str | None = None  # its folder; the house encoder when None
@@ -68,6 +70,8 @@ class AcousticTraining(Task):
         self.judge = SpeakerEncoder.load(task.speaker_encoder) if task.speaker_weight else None
         if task.freeze_text:
             model.variance.text.requires_grad_(False)
+        if task.freeze_reference:
+            model.variance.reference.requires_grad_(False)
         if model.kind == "megatts":
             model.variance.quantizing = task.quantize
             quantizer = model.variance.prosody.quantizer
@@ -124,9 +128,9 @@ class AcousticTraining(Task):
 
     @torch.no_grad()
     def latents(self) -> torch.Tensor:
-        """Prosody latents of thousands of training phones [n, code_dim], as the model makes them now."""
+        """Prosody latents of training phones [n, code_dim], as the model makes them now."""
         rows, step = [], 0
-        while sum(map(len, rows)) < CODE_LATENTS:
+        while sum(map(len, rows)) < self.task.latents:
             batch = move(self.batch(step), device_of(self.model))
             m = measure(batch)
             rows.append(self.model.variance.prosody(batch["mel"], m)[m.spoken])
@@ -170,7 +174,6 @@ class AcousticTraining(Task):
 
 
 JUDGED_FRAMES = 150  # 2 s
-CODE_LATENTS = 20_000
 MOST_REFERENCES = 4  # utterances that a reference may be made of
 
 
@@ -239,7 +242,10 @@ def dropped(folder: Path) -> list[str]:
 
 
 def repeats(corpus: Corpus, frames: dict[str, int], power: float, speaker_power: float = 1.0) -> dict[str, float]:
-    """How often an epoch shows each utterance: languages weigh by (share of frames) ** power, so do a language's speakers."""
+    """How often an epoch shows each utterance: languages weigh by (share of frames) ** power, so do a language's speakers.
+
+    The weight of its row counts beside that.
+    """
 
     def shares(group):
         totals: dict = {}
@@ -263,7 +269,8 @@ def repeats(corpus: Corpus, frames: dict[str, int], power: float, speaker_power:
         heard[language(key)] += within[key] * n
     weight = {lang: (n / total) ** power for lang, n in languages.items()}
     mean = sum(weight.values()) / total
-    return {key: weight[language(key)] * within[key] / heard[language(key)] / mean for key in frames}
+    return {key: corpus.utterances[key].weight * weight[language(key)] * within[key] / heard[language(key)] / mean
+            for key in frames}  # fmt: skip
 
 
 def teacher_forced_mel(model, batch: dict):

@@ -41,7 +41,7 @@ class AlignerTraining(Task):
         self.train, self.dev = Corpus(Path(dump) / "train"), Corpus(Path(dump) / "dev")
         frames = {k: self.train.frames(k) for k in self.train.keys}
         fits = {k: n for k, n in frames.items() if len(self.train.get("ids", k)) < n <= task.longest}
-        self.batches = FrameBatches(fits, task.budget, seed)
+        self.batches = FrameBatches(fits, task.budget, seed, {k: self.train.utterances[k].weight for k in fits})
         self.model = AlignerModel(config)
         self.players = [Player("model", self.model, self.losses)]
 

@@ -22,11 +22,17 @@ CODEC = ROOT / "egs" / "mini" / "codec1"
 INFILL = ROOT / "egs" / "mini" / "infill"
 MASKED = ROOT / "egs" / "mini" / "masked1"
 ZMM = ROOT / "egs" / "mini" / "zmm"
+CLONE = ROOT / "egs" / "mini" / "clone1"
+ADAPT = ROOT / "egs" / "mini" / "adapt1"
 
 
 def call(recipe: Path, *options: str) -> subprocess.CompletedProcess:
+    return call_script(recipe / "run.sh", *options)
+
+
+def call_script(script: Path, *options: str) -> subprocess.CompletedProcess:
     environment = {**os.environ, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}  # as path.sh sets it
-    return subprocess.run([str(recipe / "run.sh"), *options], capture_output=True, text=True, env=environment, check=False)
+    return subprocess.run([str(script), *options], capture_output=True, text=True, env=environment, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -60,15 +66,21 @@ def test_voices_have_their_own_pitch(small):
         assert np.median(f0[f0 > 0]) == pytest.approx(speaker.f0, rel=0.1)
 
 
-@pytest.mark.slow
-def test_every_stage_of_the_recipe_runs_and_learns(tmp_path):
-    folders = [f"--{name}={tmp_path / name}" for name in ("data", "dump", "exp")]
-    done = call(RECIPE, *folders, "--data-options", f"--downloads {tmp_path}/downloads")
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder where every stage of ``egs/mini/tts1`` has run."""
+    folder = tmp_path_factory.mktemp("tts1")
+    folders = [f"--{name}={folder / name}" for name in ("data", "dump", "exp")]
+    done = call(RECIPE, *folders, "--data-options", f"--downloads {folder}/downloads")
     assert done.returncode == 0, done.stderr[-3000:]
     assert re.findall(r"stage (\d): ", done.stderr) == list("12345678")
+    return folder
 
-    errors, truth = [], json.loads((tmp_path / "downloads" / "durations.json").read_text())
-    durations, frames = Store(tmp_path / "dump" / "train", "durations"), Store(tmp_path / "dump" / "train", "f0")
+
+@pytest.mark.slow
+def test_every_stage_of_the_recipe_runs_and_learns(trained):
+    errors, truth = [], json.loads((trained / "downloads" / "durations.json").read_text())
+    durations, frames = Store(trained / "dump" / "train", "durations"), Store(trained / "dump" / "train", "f0")
     for key in durations.items:
         assert durations[key].sum() == frames.rows(key)
         errors.append(np.abs(np.cumsum(durations[key]) / 75 - np.cumsum(truth[key]))[:-1])
@@ -77,36 +89,70 @@ def test_every_stage_of_the_recipe_runs_and_learns(tmp_path):
     assert np.median(errors) < 0.04  # s; 0.02 measured with three seeds
 
     for path in ("models/aligner", "models/vocoder", "models/fs2", "models/fs2/vocoder"):
-        assert (tmp_path / "exp" / path / "model.safetensors").exists(), path
-    voices = sorted(path.stem for path in (tmp_path / "exp" / "models" / "fs2" / "voices").iterdir())
+        assert (trained / "exp" / path / "model.safetensors").exists(), path
+    voices = sorted(path.stem for path in (trained / "exp" / "models" / "fs2" / "voices").iterdir())
     assert voices == sorted(speaker.name for speaker in SPEAKERS)
 
-    spoken = [json.loads(line) for line in (tmp_path / "exp" / "synth" / "fs2" / "spoken.jsonl").read_text().splitlines()]
+    spoken = [json.loads(line) for line in (trained / "exp" / "synth" / "fs2" / "spoken.jsonl").read_text().splitlines()]
     assert len(spoken) == 4 and {row["voice"] for row in spoken} == set(voices)
-    scores = json.loads((tmp_path / "exp" / "scores" / "score-fs2.json").read_text())
+    scores = json.loads((trained / "exp" / "scores" / "score-fs2.json").read_text())
     for clip in scores["clips"]:
         assert 0.6 < clip["length"] < 1.6
     natural = np.mean([clip["natural"] for clip in scores["clips"]])
     assert natural < 0.4  # phone errors on unheard recordings; 0.04 to 0.15 measured, untrained 1.0
     synthetic = np.mean([clip["synthetic"] for clip in scores["clips"]])
     assert synthetic < 0.75  # 0.48 measured after 80 steps; untrained about 1.0
-    assert "Held-out sentences, fs2" in (tmp_path / "exp" / "RESULTS.md").read_text()
-    infill_goes_on(tmp_path, folders[:2])
+    assert "Held-out sentences, fs2" in (trained / "exp" / "RESULTS.md").read_text()
 
 
-def infill_goes_on(folder: Path, data: list[str]) -> None:
-    """The infill recipe on the features and the fs2 that are there."""
-    models = folder / "exp" / "models"
-    done = call(INFILL, *data, "--exp", str(folder / "infill"), "--start", str(models / "fs2"), "--aligner",
-                str(models / "aligner"), "--vocoder", str(models / "vocoder"), "--utterances", "2")  # fmt: skip
+@pytest.mark.slow
+def test_every_stage_of_the_cloning_recipe_runs_and_learns(trained, tmp_path):
+    models = trained / "exp" / "models"
+    given = {"exp": tmp_path, "data": trained / "data", "dump": trained / "dump", "start": models / "fs2",
+             "aligner": models / "aligner", "vocoder": models / "vocoder"}  # fmt: skip
+    done = call(CLONE, *(f"--{name}={path}" for name, path in given.items()))
     assert done.returncode == 0, done.stderr[-3000:]
-    assert re.findall(r"stage (\d): ", done.stderr) == list("12378")
-    metrics = {name: [json.loads(line) for line in (folder / "infill" / name / "metrics.jsonl").read_text().splitlines()]
-               for name in ("infill-free", "infill", "bespoke-2")}  # fmt: skip
-    assert metrics["infill-free"][-1]["dev/flow"] > 1.5 * metrics["infill"][-1]["dev/flow"]  # the text tells much: 2.1 measured
-    assert metrics["bespoke-2"][-1]["dev/bespoke"] < 0.8 * metrics["bespoke-2"][-1]["dev/plain"]  # 0.54 measured
-    assert (folder / "infill" / "models" / "infill" / "bespoke-2-2.json").exists()
-    assert len((folder / "infill" / "synth" / "infill" / "spoken.jsonl").read_text().splitlines()) == 2
+    assert re.findall(r"stage (\d): ", done.stderr) == list("12345678")
+    metrics = {path.parent.name: json.loads(path.read_text().splitlines()[-1]) for path in tmp_path.glob("*/metrics.jsonl")}
+    assert metrics["speaker"]["dev/eer"] < 0.2  # two speakers, man and woman; 0.0 measured
+    assert metrics["prosody-causal"]["dev/codes"] < 5.2  # nats; 4.1 measured, untrained log(256) = 5.5
+    assert metrics["content"]["dev/mel"] < 1.2 * metrics["content"]["dev/text mel"]  # 0.97 measured
+
+    from tts.models import load_acoustic
+
+    model, config = load_acoustic(tmp_path / "models" / "megatts")
+    assert model.kind == "megatts" and config["began_from"]["steps"] > 6  # of both parts before, and of the fs2
+    assert {path.name for path in (tmp_path / "models" / "megatts").iterdir()} >= {
+        "content", "prosody-causal", "prosody-masked", "vocoder", "voices"}  # fmt: skip
+    scores = json.loads((tmp_path / "scores" / "score-megatts.json").read_text())
+    assert len(scores["clips"]) == 2 and all(0.5 < clip["length"] < 2 for clip in scores["clips"])
+
+
+@pytest.mark.slow
+def test_every_stage_of_the_adaptation_recipe_runs_and_learns(trained, tmp_path):
+    models = trained / "exp" / "models"
+    given = {"model": models / "fs2", "aligner": models / "aligner", "listener": models / "aligner", "replay": trained / "dump",
+             "old-data": trained / "data" / "test", **{name: tmp_path / name for name in ("data", "dump", "exp")}}  # fmt: skip
+    options = [f"--{name}={path}" for name, path in given.items()]
+    done = call(ADAPT, *options, "--data-options", f"--downloads {tmp_path}/downloads")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert re.findall(r"stage (\d): ", done.stderr) == list("12345678")
+    assert "Dutch (nl, espeak-ng nl): never heard by the model; begins as" in done.stdout
+
+    folders = models / "fs2", tmp_path / "exp" / "models" / "fs2-0.7"
+    before, after = (json.loads((folder / "config.json").read_text()) for folder in folders)
+    assert after["minutes"] == before["minutes"] | {"nl": pytest.approx(0.7, abs=0.05)}
+    assert after["adapted"]["replay_minutes"] > 1 and after["phones"]["de"] == before["phones"]["de"]
+    for name in ("fs2-0", "fs2-0.7"):
+        assert {path.stem for path in (tmp_path / "exp" / "models" / name / "voices").iterdir()} >= {"ada", "bob"}
+    learned = [json.loads(line) for line in (tmp_path / "exp" / "judge" / "metrics.jsonl").read_text().splitlines()]
+    assert learned[3]["ctc"] < 0.7 * learned[0]["ctc"]  # 0.36 measured
+    (table,) = (json.loads(path.read_text()) for path in (tmp_path / "exp" / "evaluate").iterdir())
+    labels = [row["language"] for row in table["rows"]]
+    assert {"nl (new), judge own", "nl (new), judge stranger"} <= set(labels)
+    old, own = table["rows"][0], table["rows"][labels.index("nl (new), judge own")]
+    assert own["natural"]["value"] < own["another text"]["value"]  # the judge hears what is said
+    assert old["0.7 min"]["value"] < 1.5 * old["before"]["value"]
 
 
 @pytest.mark.slow
@@ -137,35 +183,66 @@ def test_every_stage_of_the_codec_recipe_runs_and_learns(tmp_path):
     assert "Held-out sentences, codec" in (tmp_path / "exp" / "RESULTS.md").read_text()
 
 
+@pytest.fixture(scope="module")
+def units(trained, tmp_path_factory):
+    """The folder where every stage of ``egs/mini/units1`` has run on the features of the former."""
+    folder = tmp_path_factory.mktemp("units1")
+    done = call(ROOT / "egs" / "mini" / "units1", f"--dump={trained / 'dump'}", f"--exp={folder}")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert re.findall(r"stage (\d): ", done.stderr) == list("12345")
+    return folder
+
+
 @pytest.mark.slow
-def test_every_stage_of_masked_decoding_runs_and_learns(tmp_path):
-    """On an fs2, a codec and units that have hardly begun; only the aligner has to be good."""
-    data, dump = (f"--{name}={tmp_path / name}" for name in ("data", "dump"))
-    exps = {name: tmp_path / name for name in ("tts1", "codec1", "units1", "masked1")}
-    before = {
-        "tts1": ("--vocoder-steps", "3", "--acoustic-steps", "3", "--stop-stage", "6", "--data-options",
-                 f"--downloads {tmp_path}/downloads --per-voice 12"),
-        "codec1": ("--stage", "4", "--stop-stage", "6", "--autoencoder-steps", "3", "--codes-steps", "3"),
-        "units1": ("--stop-stage", "3", "--first-steps", "3", "--second-steps", "3"),
-    }  # fmt: skip
-    for name, options in before.items():
-        done = call(ROOT / "egs" / "mini" / name, data, dump, f"--exp={exps[name]}", *options, "--nj", "1")
-        assert done.returncode == 0, done.stderr[-3000:]
-    parts = {"acoustic": "tts1/models/fs2", "codec": "codec1/models/codec", "units": "units1/models/units",
-             "aligner": "tts1/models/aligner"}  # fmt: skip
-    given = [f"--{name}={tmp_path / place}" for name, place in parts.items()]
-    done = call(MASKED, data, dump, f"--exp={exps['masked1']}", *given, "--nj", "1", "--utterances", "2")
+def test_every_stage_of_the_recipe_of_units_runs_and_learns(units):
+    curves = {name: [json.loads(line) for line in (units / name / "metrics.jsonl").read_text().splitlines()]
+              for name in ("units-first", "units")}  # fmt: skip
+    assert curves["units-first"][-1]["dev/hidden"] < 3.2  # nats of 32 clusters; 2.6 measured, untrained log(32) = 3.5
+    assert np.isfinite(curves["units"][-1]["dev/hidden"])
+    (table,) = (json.loads(path.read_text()) for path in (units / "evaluate").iterdir())
+    held_out = {row["units"]: row["phone, held out"] for row in table["rows"] if row["book"] == "all" or "k-means" in row["units"]}
+    assert held_out["random"]["value"] < min(row["value"] for name, row in held_out.items() if name.startswith("house"))
+
+
+@pytest.mark.slow
+def test_every_stage_of_infill_runs_and_learns(trained, tmp_path):
+    models = trained / "exp" / "models"
+    given = {"exp": tmp_path, "data": trained / "data", "dump": trained / "dump", "start": models / "fs2",
+             "aligner": models / "aligner", "vocoder": models / "vocoder", "utterances": 2}  # fmt: skip
+    done = call(INFILL, *(f"--{name}={value}" for name, value in given.items()))
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert re.findall(r"stage (\d): ", done.stderr) == list("12378")
+    metrics = {name: [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+               for name in ("infill-free", "infill", "bespoke-2")}  # fmt: skip
+    assert metrics["infill-free"][-1]["dev/flow"] > 1.5 * metrics["infill"][-1]["dev/flow"]  # the text tells much: 2.1 measured
+    assert metrics["bespoke-2"][-1]["dev/bespoke"] < 0.8 * metrics["bespoke-2"][-1]["dev/plain"]  # 0.54 measured
+    assert (tmp_path / "models" / "infill" / "bespoke-2-2.json").exists()
+    assert len((tmp_path / "synth" / "infill" / "spoken.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.slow
+def test_every_stage_of_masked_decoding_runs_and_learns(trained, units, tmp_path):
+    """With a codec that has hardly begun."""
+    data, dump = f"--data={trained / 'data'}", f"--dump={trained / 'dump'}"
+    done = call(CODEC, data, dump, f"--exp={tmp_path / 'codec1'}", "--stage", "4", "--stop-stage", "6", "--nj", "1",
+                "--autoencoder-steps", "3", "--codes-steps", "3")  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    models = trained / "exp" / "models"
+    parts = {"acoustic": models / "fs2", "codec": tmp_path / "codec1" / "models" / "codec", "units": units / "models" / "units",
+             "aligner": models / "aligner"}  # fmt: skip
+    given = [f"--{name}={place}" for name, place in parts.items()]
+    done = call(MASKED, data, dump, f"--exp={tmp_path / 'masked1'}", *given, "--nj", "1", "--utterances", "2")
     assert done.returncode == 0, done.stderr[-3000:]
     assert re.findall(r"stage (\d): ", done.stderr) == list("1234567")
 
     def curve(name):
-        return [json.loads(line) for line in (exps["masked1"] / name / "metrics.jsonl").read_text().splitlines()]
+        return [json.loads(line) for line in (tmp_path / "masked1" / name / "metrics.jsonl").read_text().splitlines()]
 
     for name, losses in (("masked", ("units", "tokens")), ("patches", ("codes",))):
         rows = [row for row in curve(name) if losses[0] in row]
         assert all(rows[-1][loss] < 0.95 * rows[0][loss] for loss in losses), name
-    spoken = (exps["masked1"] / "synth" / "masked" / "spoken.jsonl").read_text().splitlines()
-    assert len(spoken) == 2 and "Held-out sentences, masked" in (exps["masked1"] / "RESULTS.md").read_text()
+    spoken = (tmp_path / "masked1" / "synth" / "masked" / "spoken.jsonl").read_text().splitlines()
+    assert len(spoken) == 2 and "Held-out sentences, masked" in (tmp_path / "masked1" / "RESULTS.md").read_text()
 
 
 @pytest.mark.parametrize("name", ["house", "mini"])
@@ -195,18 +272,11 @@ def test_infill_recipes_call_the_same_stages(name):
 
 
 @pytest.mark.slow
-def test_every_stage_of_the_zmm_recipe_runs(tmp_path):
-    """On the shipped aligner and a unit encoder of some steps."""
-    folders = [f"--{name}={tmp_path / name}" for name in ("data", "dump", "exp")]
-    aligner = f"--aligner={ROOT / 'tts' / 'assets' / 'aligner'}"
-    done = call(RECIPE, *folders, aligner, "--stop-stage", "4", "--nj", "1",
-                "--data-options", f"--downloads {tmp_path}/downloads --per-voice 4")  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    done = call(ROOT / "egs" / "mini" / "units1", *folders[1:], "--stop-stage", "3", "--first-steps", "4", "--second-steps", "4")
-    assert done.returncode == 0, done.stderr[-3000:]
-    done = call(ZMM, *folders, aligner, f"--extractor=house:{tmp_path}/exp/models/units", "--vocoder=", "--speaks=",
-                "--txt2vec-steps", "12", "--vec2mel-steps", "4", "--vec2wav-steps", "4", "--voices-from-minutes", "0.01",
-                "--utterances", "2")  # fmt: skip
+def test_every_stage_of_the_zmm_recipe_runs(trained, units, tmp_path):
+    given = {"data": trained / "data", "dump": trained / "dump", "exp": tmp_path / "exp", "aligner": trained / "exp/models/aligner",
+             "extractor": f"house:{units / 'models' / 'units'}", "vocoder": "", "speaks": ""}  # fmt: skip
+    done = call(ZMM, *(f"--{name}={value}" for name, value in given.items()), "--txt2vec-steps", "12", "--vec2mel-steps", "4",
+                "--vec2wav-steps", "4", "--voices-from-minutes", "0.01", "--utterances", "2")  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     assert re.findall(r"stage (\d): ", done.stderr) == list("1234567")
     models = tmp_path / "exp" / "models"
@@ -249,6 +319,46 @@ def test_codec_recipes_call_the_same_stages(name):
     assert (recipe / "README.md").exists()
 
 
+@pytest.mark.parametrize("name", ["house", "libritts", "mini", "vctk"])
+def test_cloning_recipes_call_the_same_stages_and_begin_where_tts1_ends(name):
+    recipe = ROOT / "egs" / name / "clone1"
+    done = call(recipe, "--dry-run", "--ngpu", "1", "--rest-minutes", "7")
+    assert done.returncode == 0
+    assert re.findall(r"-m recipes (\S+)", done.stderr) == [
+        "train-speaker", "export", *["train-acoustic", "export"] * 3, *["train-prosody", "export"] * 2, "train-content", "export",
+        "synthesise", "score"]  # fmt: skip
+    assert done.stderr.count("--dump ../tts1/dump") == 14 and done.stderr.count("--minutes 7 ") == 1
+    start, aligner = re.search(r"--warm-start (\S+)", done.stderr)[1], re.search(r"--aligner (\S+)", done.stderr)[1]
+    shipped = "../../../tts/assets/" if name == "house" else "../tts1/exp/models/"
+    assert (start, aligner) == (f"{shipped}fs2", f"{shipped}aligner")
+    assert (recipe / "README.md").exists() and (ROOT / "egs" / name / "tts1" / "run.sh").exists()
+
+
+@pytest.mark.parametrize("name", ["house", "mini"])
+def test_adaptation_recipes_call_the_same_stages(name, tmp_path):
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "utt2lang").write_text("a ml\n")
+    recipe = ROOT / "egs" / name / "adapt1"
+    done = call(recipe, "--dry-run", "--minutes", "0 5", "--data", str(tmp_path), "--replay-pack", "old.pack", "--nj", "3")
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"-m recipes (\S+)", done.stderr) == [
+        "validate", "coverage", "features", "unpack", "subset", "adapt", "align", "adapt", "adapt", "adapt", "evaluate"]
+    assert done.stderr.count("--replay exp/replay") == 3 and "--text exp/text --language ml" in done.stderr
+    assert "--after 0 min=exp/models/fs2-0 --after 5 min=exp/models/fs2-5" in done.stderr
+    assert "--judge exp/models/judge" in done.stderr
+    assert (recipe / "README.md").exists()
+
+
+def test_a_language_held_out_is_never_heard_by_its_base_models():
+    done = call_script(ROOT / "egs" / "house" / "adapt1" / "held_out.sh", "--dry-run", "--language", "fr", "--minutes", "5")
+    assert done.returncode == 0, done.stderr
+    base, adapted = done.stderr.split("./adapt.sh")
+    assert re.findall(r"-m recipes (\S+)", base) == ["subset", "train-aligner", "export", "train-acoustic", "export"]
+    assert "--without fr" in base and base.count("--dump exp/held-out/fr/base/dump") == 4
+    for option, path in [("model", "models/fs2"), ("aligner", "models/aligner"), ("replay", "dump")]:
+        assert f"--{option} exp/held-out/fr/base/{path}" in adapted
+
+
 def test_an_autoencoder_that_is_there_is_not_trained_again():
     done = call(ROOT / "egs" / "house" / "codec1", "--dry-run", "--stage", "4", "--stop-stage", "5", "--autoencoder", "ae",
                 "--conf", "conf/fsq.yaml")  # fmt: skip
@@ -268,7 +378,7 @@ def test_the_script_takes_both_spellings_and_refuses_what_it_does_not_know():
         assert done.returncode == 2 and message in done.stderr, option
 
 
-@pytest.mark.parametrize("name", ["house", "ljspeech", "mm6", "vctk"])
+@pytest.mark.parametrize("name", ["house", "libritts", "ljspeech", "mm6", "vctk"])
 def test_other_recipes_call_the_same_stages(name, tmp_path):
     (tmp_path / "options").write_text("dry_run=true\nnj=3\n")
     done = call(ROOT / "egs" / name / "tts1", "--config", str(tmp_path / "options"), "--ngpu", "1")
@@ -353,6 +463,7 @@ def test_every_configuration_of_egs_is_read_by_its_dataclasses(path):
                 "task": (acoustic.AcousticTask, {}),
             },
             "bespoke": {"task": (bespoke.BespokeTask, {})},
+            "acoustic": {"task": (acoustic.AcousticTask, {})},
             "watermark": {"model": (MarkConfig, {}), "task": (watermark.MarkTask, {})},
             "txt2vec": {"text": (TextConfig, {"n_symbols": 9, "languages": [1]}), "task": (txt2vec.Txt2vecTask, {}),
                         "model": (Txt2vecConfig, {"text": {"n_symbols": 9, "languages": [1]}})},

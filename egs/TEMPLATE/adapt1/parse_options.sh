@@ -1,0 +1,1 @@
+../tts1/parse_options.sh

@@ -1,0 +1,1 @@
+../tts1/path.sh

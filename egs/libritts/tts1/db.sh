@@ -1,0 +1,1 @@
+../codec1/db.sh

@@ -1,0 +1,1 @@
+../../TEMPLATE/clone1/clone.sh

@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Cloning from VCTK's 110 speakers, on the features, the fs2 and the vocoder of ../tts1.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+./clone.sh --vocoder ../tts1/exp/models/vocoder --speaker-minutes 180 "$@"
