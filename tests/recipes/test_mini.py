@@ -273,10 +273,12 @@ def test_infill_recipes_call_the_same_stages(name):
 
 @pytest.mark.slow
 def test_every_stage_of_the_zmm_recipe_runs(trained, units, tmp_path):
-    given = {"data": trained / "data", "dump": trained / "dump", "exp": tmp_path / "exp", "aligner": trained / "exp/models/aligner",
-             "extractor": f"house:{units / 'models' / 'units'}", "vocoder": "", "speaks": ""}  # fmt: skip
-    done = call(ZMM, *(f"--{name}={value}" for name, value in given.items()), "--txt2vec-steps", "12", "--vec2mel-steps", "4",
-                "--vec2wav-steps", "4", "--voices-from-minutes", "0.01", "--utterances", "2")  # fmt: skip
+    given = {"data": trained / "data", "dump": trained / "dump", "exp": tmp_path / "exp",
+             "aligner": trained / "exp" / "models" / "aligner", "extractor": f"house:{units / 'models' / 'units'}",
+             "vocoder": "", "speaks": ""}  # fmt: skip
+    steps = ("--txt2vec-steps", "12", "--vec2mel-steps", "4", "--vec2wav-steps", "4")
+    done = call(ZMM, *(f"--{name}={value}" for name, value in given.items()), *steps, "--voices-from-minutes", "0.01",
+                "--utterances", "2")  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     assert re.findall(r"stage (\d): ", done.stderr) == list("1234567")
     models = tmp_path / "exp" / "models"
