@@ -7,6 +7,8 @@ import click
 from recipes.evaluate import adapt_command, unit_commands, voice_commands
 from recipes.evaluate.options import MODEL, SPEAKER_ENCODER, named, option, table_options, with_outputs, write
 
+SYSTEMS = ("fs2", "megatts")  # the house's, by name
+
 
 @click.group(name="evaluate", epilog="Example:  python -m recipes evaluate vocoder --per-corpus 20")
 def evaluate():
@@ -193,6 +195,45 @@ def ablation(context, speech, split, per_corpus, corpora, candidates, out, resul
     write(context, "Acoustic models on the dev set", rows, records, [
         "MCD and F0 along the best time alignment with the recording of the same sentence; lower is better but for DNSMOS. "
         "Phone errors do not see tones: the F0 column does."])
+
+
+@evaluate.command()
+@table_options("test")
+@click.option("--candidate", "candidates", multiple=True, metavar="NAME=MODEL", default=[f"{name}={name}" for name in SYSTEMS],
+              show_default=True, help="A system, by installed name or folder; may be repeated.")
+@click.option("--speakers", type=click.IntRange(0), default=8, show_default=True, metavar="N", help="Unseen speakers to clone.")
+@click.pass_context
+def systems(context, speech, split, per_corpus, corpora, candidates, speakers, out, results):
+    """Every system on the same held-out sentences: house voices, and unseen speakers cloned from another clip."""
+    from recipes.evaluate import experiments
+    from recipes.evaluate.asr import EnglishRecogniser
+    from recipes.evaluate.clips import by_speaker, read_clips, select, unseen_speakers
+    from recipes.evaluate.house import House, text_phones
+    from recipes.evaluate.similarity import SpeakerJudge
+    from tts.aligner import Aligner
+
+    houses = {name: House.load(model) for name, model in map(named, candidates)}
+    first = next(iter(houses.values()))
+    own = [clip for clip in select(read_clips(speech, split), per_corpus, corpora or None) if first.has_own_voice(clip)]
+    unseen = unseen_speakers(speech, split).values()
+    strangers = by_speaker(clip for clips in unseen for clip in clips if clip.language.startswith("en"))
+    pairs = [sorted(clips, key=lambda clip: clip.seconds)[-2:] for clips in strangers.values() if len(clips) > 1][:speakers]
+    reference = {sentence.id: longest for sentence, longest in pairs}
+
+    def speaker(house):
+        def speak(clip):
+            spoken = house.speak(clip, house.clone(reference[clip.id]) if clip.id in reference else None)
+            return spoken.wav, spoken.rtf
+
+        return speak
+
+    rows, records = experiments.systems(
+        [*own, *(sentence for sentence, _ in pairs)], {name: speaker(house) for name, house in houses.items()}, text_phones,
+        Aligner.load().recognise, EnglishRecogniser(), SpeakerJudge(),
+        lambda clip: "cloned, unseen" if clip.id in reference else "house")
+    write(context, "Systems on the same held-out sentences", rows, records, [
+        "Similarity (Resemblyzer) to the recording of the same sentence. Cloned from the speaker's longest other clip. Phones by "
+        "the package's own recogniser, English words by pocketsphinx. RTF with the analysis of the text."])
 
 
 @evaluate.command()

@@ -177,6 +177,40 @@ def ablation(clips: Sequence[Utterance], models: Mapping[str, Callable[[Utteranc
     return rows, records
 
 
+def systems(clips: Sequence[Utterance], models: Mapping[str, Callable[[Utterance], tuple[Wav, float]]],
+            phones: Callable[[Utterance], Sequence[int]], recognise: Recogniser, english: Callable[[Wav], list[str]] | None,
+            judge: SpeakerJudge, group: Callable[[Utterance], str]) -> Result:
+    """Systems on the same sentences, by group of clips, beside the recordings: errors, likeness to the recording, speed.
+
+    Args:
+        models: ``models[name](clip) -> (samples, real-time factor)``.
+        group: What a clip counts among, such as "house voices".
+    """
+    records, phone_counts, word_counts = [], defaultdict(list), defaultdict(list)
+    for clip in track(clips, "systems"):
+        own, reference, where = samples(clip), phones(clip), group(clip)
+        voice = judge.embed(to_16k(own))
+        for name, speak in {"natural": lambda _, own=own: (own, None), **models}.items():
+            made, rtf = speak(clip)
+            made16, key = to_16k(made), (where, name)
+            phone_counts[key].append(phone_edits(reference, made, recognise))
+            if english and clip.language.startswith("en"):
+                word_counts[key].append(word_edits(clip.text, english(made16)))
+            records.append({"clip": clip.id, "group": where, "system": name, "key": key,
+                            "phone_errors": phone_counts[key][-1].rate,
+                            "similarity": None if name == "natural" else float(judge.embed(made16) @ voice),
+                            "overall": dnsmos(made16).overall, "rtf": rtf})
+    rows = []
+    for (where, name), figure in sorted(by(records, "key"), key=lambda item: item[0][0]):
+        made = name != "natural"
+        rows.append({"voices": where, "system": name, "clips": len(phone_counts[where, name]),
+                     "phone error": rate_figure(phone_counts[where, name]),
+                     "word error (en)": rate_figure(word_counts[where, name]) if word_counts[where, name] else None,
+                     "similarity": figure("similarity", 3) if made else None, "DNSMOS overall": figure("overall"),
+                     "RTF": figure("rtf", 3) if made else None})
+    return rows, [{name: value for name, value in record.items() if name != "key"} for record in records]
+
+
 def to_16k(wav: Wav) -> np.ndarray:
     """[S] at 24 kHz -> 16 kHz, the rate of the judges."""
     from vocoder.audio.io import resample

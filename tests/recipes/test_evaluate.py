@@ -397,3 +397,25 @@ def test_silence_at_the_ends_is_trimmed_and_a_margin_kept():
     wav = np.pad(0.1 * np.sin(np.arange(RATE) / 10).astype(np.float32), RATE // 2)
     assert 1.15 < len(trim_silence(wav)) / RATE < 1.25
     assert len(trim_silence(wav[:100])) == 100 and len(trim_silence(np.zeros(2 * RATE, np.float32))) == 2 * RATE
+
+
+def test_systems_are_judged_beside_the_recordings_of_each_group(monkeypatch):
+    clips = [Utterance(f"u{i}", Path(f"u{i}"), "a b", "s", "de", seconds=1.2) for i in range(3)]
+    monkeypatch.setattr(experiments, "samples", lambda clip, rate=RATE: vowel(150 + 20 * int(clip.id[1])))
+    monkeypatch.setattr(experiments, "dnsmos", lambda wav: SimpleNamespace(overall=float(np.std(wav))))
+
+    class Judge:
+        def embed(self, wav):
+            return np.array([1.0, 0.0]) if np.abs(wav).max() < 0.5 else np.array([0.0, 1.0])
+
+    models = {"copy": lambda clip: (experiments.samples(clip), 0.5), "loud": lambda clip: (5 * experiments.samples(clip), 0.1)}
+    rows, records = experiments.systems(
+        clips, models, lambda clip: [7, 8, 9], lambda wav: [7, 8] if np.abs(wav).max() < 0.5 else [], None, Judge(),
+        lambda clip: "house" if clip.id == "u0" else "cloned")  # fmt: skip
+    assert [(row["voices"], row["system"], row["clips"]) for row in rows] == [
+        (group, system, n) for group, n in (("cloned", 2), ("house", 1)) for system in ("natural", "copy", "loud")]  # fmt: skip
+    natural, copy, loud = rows[:3]
+    assert copy["phone error"].value == natural["phone error"].value < loud["phone error"].value
+    assert (copy["similarity"].value, loud["similarity"].value, natural["similarity"]) == (1.0, 0.0, None)
+    assert (copy["RTF"].value, natural["RTF"]) == (0.5, None) and len(records) == 9
+    strict_json.dumps(records)
