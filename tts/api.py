@@ -105,7 +105,7 @@ class Synthesizer:
     """Speaks text. Weights are loaded at first use; one object may be used for any number of texts.
 
     Args:
-        model: "megatts", "fs2", "zmm1", "zmm2" or a model folder; the house default when None.
+        model: "megatts", "fs2" or a model folder; the house default when None.
         threads: torch's thread count for this process; left alone when None.
 
     >>> from tts.api import Synthesizer

@@ -200,8 +200,9 @@ def test_every_stage_of_the_recipe_of_units_runs_and_learns(units):
     assert curves["units-first"][-1]["dev/hidden"] < 3.2  # nats of 32 clusters; 2.6 measured, untrained log(32) = 3.5
     assert np.isfinite(curves["units"][-1]["dev/hidden"])
     (table,) = (json.loads(path.read_text()) for path in (units / "evaluate").iterdir())
-    rates = {row["units"].split(":")[0]: row["phone, held out"]["value"] for row in table["rows"] if row["book"] == "all"}
-    assert rates["random"] < rates["house"]
+    pairs = [row for row in table["rows"] if row["book"] == "all"]
+    rates = {row["units"].split(":")[0]: float(row["phone, held out"].rstrip(" %")) for row in pairs}
+    assert rates["random"] + 5 < rates["house"]  # percent; 6 and 27 measured
 
 
 @pytest.mark.slow

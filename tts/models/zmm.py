@@ -42,8 +42,8 @@ class Zmm(nn.Module):
         self.variance = UnitPlanner(txt2vec, decoder, encoder)
 
     @torch.inference_mode()
-    def infer(self, phones, voice: VoiceTensors, plan: PhonePlan, *, steps=None, guidance=None, noise=None):
-        """Mel [T, 100] and F0 [T] (Hz, 0 = unvoiced) of one clause; steps, guidance and noise have no meaning here."""
+    def infer(self, phones, voice: VoiceTensors, plan: PhonePlan, *, steps=None, guidance=None, solver=None, noise=None):
+        """Mel [T, 100] and F0 [T] (Hz, 0 = unvoiced) of one clause; the rest has no meaning here."""
         mel, f0 = self.variance.speak(phones, voice, plan.durations)
         pitch, energy = phone_means(mel, f0, plan.durations)
         mel = mel + over_frames(plan.energy - energy, plan.durations)[:, None]
