@@ -229,7 +229,8 @@ class Planner:
 
     def __init__(self, model: MaskedTts):
         self.model, self.side = model, model.companions.acoustic.variance
-        self.config, self.plan, self.natural = self.side.config, self.side.plan, self.side.natural
+        self.config, self.style_dim = self.side.config, self.side.style_dim
+        self.plan, self.natural = self.side.plan, self.side.natural
 
     def voice(self, mel: Tensor) -> VoiceTensors:
         """Voice of a reference: mel [T, 100]."""
