@@ -158,7 +158,7 @@ def card(facts: dict, step: int, heard: dict) -> str:
     began = facts.get("began_from")
     after = f", after {began['steps']:,} steps of model {began['model_id']}" if began else ""
     bound = [f"{name} ({LICENCES[name]})" for name in SHARE_ALIKE if name in heard["corpora"]]
-    article = "An" if facts["kind"][0] in "aeiou" else "A"
+    article = "An" if facts["kind"][0] in "aeio" else "A"
     lines = [
         f"# {name}",
         "",
