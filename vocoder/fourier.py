@@ -24,6 +24,7 @@ from vocoder.audio.frames import HOP_LENGTH, MEL, N_FFT, N_MELS, SAMPLE_RATE
 from vocoder.audio.mel import band_centres, mel_filterbank
 from vocoder.audio.spectrum import istft, stft
 from vocoder.excitation import bridged_log_f0, pulse_train
+from vocoder.kernels.fourier_head import excited_spectrum, polar_spectrum
 from vocoder.nn.convnext import ConvNeXtBlock, FrameConv, init_weights
 
 FORMS = ("mel", "excited")
@@ -101,8 +102,7 @@ class FourierVocoder(nn.Module):
         outputs = self.head(self.trunk(mel, f0, held, extra)).float()
         with torch.autocast(mel.device.type, enabled=False):  # phases and spectra need full precision
             if self.config.form == "mel":
-                magnitude, phase = outputs.chunk(2, dim=-1)
-                wav = istft(torch.polar(magnitude.exp().clamp(max=100.0), phase))
+                wav = istft(polar_spectrum(outputs))
             else:
                 wav = self.filter_excitation(outputs, mel.float(), f0.float(), noise, pulses)
             for _ in range(self.config.n_projections):
@@ -121,14 +121,11 @@ class FourierVocoder(nn.Module):
 
     def filter_excitation(self, outputs, mel, f0, noise, pulses) -> Tensor:
         """Pulse train through gain and phase, plus noise through gain: [B, T, 3 bins] -> [B, 320 T]."""
-        harmonic_gain, phase, noise_gain = outputs.chunk(3, dim=-1)  # [B, T, bins] each
         prior = mel @ self.spread + LEVEL
         if noise is None:
             noise = torch.randn(mel.shape[0], mel.shape[1] * HOP_LENGTH, device=mel.device)
         harmonics = stft(pulse_train(f0) if pulses is None else pulses)
-        spectrum = harmonics * torch.polar((prior + harmonic_gain).clamp(-14, 5).exp(), phase)
-        spectrum = spectrum + stft(noise) * (prior - 1.0 + noise_gain).clamp(-14, 5).exp()
-        return istft(spectrum)
+        return istft(excited_spectrum(outputs, prior, harmonics, stft(noise)))
 
     def trunk(self, mel: Tensor, f0: Tensor, held: Tensor | None = None, extra: Tensor | None = None) -> Tensor:
         """[B, T, 100], [B, T] -> [B, T, dim]."""

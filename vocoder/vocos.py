@@ -25,6 +25,7 @@ from tts.base.errors import DataError, ModelError, NoInputError, ResourceError, 
 from tts.base.limits import LIMITS
 from vocoder.audio.frames import SAMPLE_RATE
 from vocoder.audio.spectrum import istft
+from vocoder.kernels.fourier_head import polar_spectrum
 from vocoder.nn.checkpoint import load_into, read_tensors
 from vocoder.nn.config import from_dict
 from vocoder.nn.convnext import ConvNeXtBlock
@@ -206,8 +207,7 @@ class VocosModel(nn.Module):
         x = self.norm_in(self.embed(mel.transpose(1, 2)).transpose(1, 2))
         for block in self.blocks:
             x = block(x)
-        magnitude, phase = self.head(self.norm_out(x)).chunk(2, dim=-1)
-        return self.inverse(torch.polar(magnitude.exp().clamp(max=100.0), phase))
+        return self.inverse(polar_spectrum(self.head(self.norm_out(x))))
 
     def inverse(self, spectrum: Tensor) -> Tensor:
         """[B, T, n_fft // 2 + 1] -> [B, samples]."""

@@ -124,13 +124,8 @@ class Quantizer(nn.Module):
                 code="quantizer.codes",
                 fix="Decode with the quantiser that encoded.",
             )
-        B, n, T = codes.shape
         with torch.autocast(codes.device.type, enabled=False):
-            total = torch.zeros(B, T, self.config.dim, device=codes.device)
-            for q, (start, _) in enumerate(self.config.blocks[:n]):
-                vectors = self.stage_vectors(q, codes[:, q].clamp(min=0))  # [B, T, width]
-                total = add_block(total, torch.where((codes[:, q] != UNUSED)[..., None], vectors, 0.0), start)
-        return total
+            return self.sum_vectors(codes)
 
     @torch.no_grad()
     def initialise(self, latents: Tensor, generator=None) -> None:
@@ -173,6 +168,14 @@ class Quantizer(nn.Module):
     def encode_rows(self, rows: Tensor, n_q: int) -> Tensor:
         """[N, D] float32 -> [N, n_q] int64."""
         raise NotImplementedError
+
+    def sum_vectors(self, codes: Tensor) -> Tensor:
+        """Checked codes [B, n, T] -> [B, T, D] float32, the sum over their stages."""
+        total = torch.zeros(codes.shape[0], codes.shape[2], self.config.dim, device=codes.device)
+        for q, (start, _) in enumerate(self.config.blocks[: codes.shape[1]]):
+            vectors = self.stage_vectors(q, codes[:, q].clamp(min=0))  # [B, T, width]
+            total = add_block(total, torch.where((codes[:, q] != UNUSED)[..., None], vectors, 0.0), start)
+        return total
 
     def stage_vectors(self, q: int, codes: Tensor) -> Tensor:
         """Codes [...] of stage q -> [..., width of its block]."""

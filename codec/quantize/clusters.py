@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from codec.kernels.cluster_sums import cluster_sums
 from codec.kernels.rvq_search import pack_books, rvq_search
 from tts.base.errors import DataError
 
@@ -15,16 +16,6 @@ ITERATIONS = 20
 def nearest(rows: Tensor, vectors: Tensor) -> Tensor:
     """[N, width], [K, width] float32 -> [N] int64, the nearest vector of each row."""
     return rvq_search(rows, pack_books([vectors], [0]))[:, 0]
-
-
-def cluster_sums(rows: Tensor, codes: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Counts [size] and sums [size, width] of the rows [N, width] of each code [N], in float32.
-
-    Sums are added in the order of the rows on the CPU; on CUDA the order, and with it the last bit, varies unless
-    ``torch.use_deterministic_algorithms`` is on.
-    """
-    counts = torch.bincount(codes, minlength=size).to(rows.dtype)
-    return counts, rows.new_zeros(size, rows.shape[1]).index_add_(0, codes, rows)
 
 
 def draw_rows(rows: Tensor, count: int, generator=None) -> Tensor:

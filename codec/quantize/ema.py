@@ -10,7 +10,8 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from codec.quantize.clusters import cluster_sums, draw_rows
+from codec.kernels.cluster_sums import cluster_sums
+from codec.quantize.clusters import draw_rows
 from codec.quantize.distributed import broadcast_from_first, sum_over_ranks
 
 DECAY = 0.99

@@ -12,8 +12,9 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from codec.kernels.cluster_sums import cluster_sums
 from codec.quantize.base import ChainConfig, straight_through
-from codec.quantize.clusters import cluster_sums, kmeans, nearest
+from codec.quantize.clusters import kmeans, nearest
 from codec.quantize.projected import ProjectedChain, ProjectedStage, fit_linear, principal_axes
 
 

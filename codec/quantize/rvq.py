@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn as nn
 
+from codec.kernels.rvq_decode import rvq_decode
 from codec.kernels.rvq_search import Books, pack_books, rvq_search
 from codec.quantize.base import UNUSED, ChainConfig, Quantized, Quantizer, masked_mean, straight_through, usage_statistics
 from codec.quantize.clusters import kmeans
@@ -76,6 +77,9 @@ class Rvq(Quantizer):
     def encode_rows(self, rows, n_q):
         return rvq_search(rows, self.packed(), n_q)
 
+    def sum_vectors(self, codes):
+        return rvq_decode(codes, self.packed(), self.config.dim)
+
     def stage_vectors(self, q, codes):
         return self.books[q].vectors[codes]
 
@@ -89,7 +93,7 @@ class Rvq(Quantizer):
             book.start_learning(torch.bincount(codes, minlength=self.codebook_size).float())
 
     def packed(self) -> Books:
-        """The books as the search reads them, laid out anew when one has changed."""
+        """The books as search and decoding read them, laid out anew when one has changed."""
         books = [book.vectors for book in self.books]
         state = [(book, None if book.is_inference() else book._version) for book in books]
         if self._packed is None or any(a is not b or v != w for (a, v), (b, w) in zip(state, self._packed[0], strict=True)):

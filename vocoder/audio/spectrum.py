@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vocoder.audio.frames import HOP_LENGTH, N_FFT
+from vocoder.kernels.fourier_head import overlap_add
+from vocoder.kernels.fourier_head.reference import add_frames
 
 
 @lru_cache(maxsize=16)
@@ -44,28 +46,16 @@ def istft(spectrum: Tensor, n_fft: int = N_FFT, hop_length: int = HOP_LENGTH) ->
     Returns:
         [B, T * hop_length] float.
     """
-    window = hann_window(n_fft, str(spectrum.device))
-    frames = torch.fft.irfft(spectrum, n=n_fft) * window  # [B, T, n_fft]
-    wav = overlap_add(frames, hop_length)
-    n_frames = spectrum.shape[1]
-    envelope = _envelope(n_frames, n_fft, hop_length, str(spectrum.device))
-    pad = (n_fft - hop_length) // 2
-    return (wav / envelope)[:, pad : pad + n_frames * hop_length]
-
-
-def overlap_add(frames: Tensor, hop_length: int) -> Tensor:
-    """[B, T, n] windows, one every hop -> [B, (T - 1) * hop + n] samples. n must be a multiple of hop."""
-    batch, n_frames, size = frames.shape
-    parts = size // hop_length
-    blocks = frames.reshape(batch, n_frames, parts, hop_length)
-    out = frames.new_zeros(batch, n_frames + parts - 1, hop_length)
-    for k in range(parts):
-        out[:, k : k + n_frames] += blocks[:, :, k]
-    return out.reshape(batch, -1)
+    device, n_frames = str(spectrum.device), spectrum.shape[1]
+    frames = torch.fft.irfft(spectrum, n=n_fft)  # [B, T, n_fft]
+    return overlap_add(frames, hann_window(n_fft, device), _envelope(n_frames, n_fft, hop_length, device), hop_length)
 
 
 @lru_cache(maxsize=64)
 def _envelope(n_frames: int, n_fft: int, hop_length: int, device: str) -> Tensor:
+    """[1, T * hop_length]: the squared windows over each sample."""
+    pad = (n_fft - hop_length) // 2
     with torch.inference_mode(False):
         squared = hann_window(n_fft, device).square()
-        return overlap_add(squared.expand(1, n_frames, n_fft), hop_length).clamp(min=1e-6)
+        whole = add_frames(squared.expand(1, n_frames, n_fft), hop_length).clamp(min=1e-6)
+        return whole[:, pad : pad + n_frames * hop_length].contiguous()

@@ -1,15 +1,22 @@
 """Which implementation of an operation runs: environment switch, then device, then availability.
 
 ``PARLANCE_KERNELS`` is ``auto`` (default: the best way that this device and these packages offer), ``reference`` (plain torch
-everywhere), or the name of a way (``numba``, ``triton``): then that way or an error, never a silent substitute.
+everywhere), or the name of a way (``numba``, ``triton``): then that way or an error, never a silent substitute. An op that has
+no form of that name on any device runs its reference, and so does a form without a backward where autograd watches.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
+from typing import TYPE_CHECKING
 
 from tts.base.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+NAMES = ("numba", "triton")  # every way of any op
 
 
 def available(name: str) -> bool:
@@ -32,7 +39,7 @@ def choose(op: str, device: str, ways: dict[str, str]) -> str:
         UnavailableError: ``PARLANCE_KERNELS`` names a way that cannot run here.
     """
     wanted = os.environ.get("PARLANCE_KERNELS") or "auto"
-    if wanted == "reference":
+    if wanted == "reference" or (wanted in NAMES and wanted not in ways):
         return "reference"
     for name, where in ways.items():
         if wanted in ("auto", name) and where == device and available(name):
@@ -46,3 +53,10 @@ def choose(op: str, device: str, ways: dict[str, str]) -> str:
         value=wanted,
         fix=f"Use auto, reference, or one of: {', '.join(f'{name} ({where})' for name, where in ways.items())}.",
     )
+
+
+def watched(*tensors: Tensor | None) -> bool:
+    """Will autograd want a backward of what is made of these?"""
+    import torch
+
+    return torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)

@@ -1,7 +1,6 @@
 """ConvNeXt block over frames: the trunk of vocoders, aligner, acoustic models and codec.
 
-Sequences are [B, T, C]. The depthwise convolution runs as a channels-last conv2d on a view of the same
-memory, which on two CPU cores is several times faster than conv1d, forward and backward.
+Sequences are [B, T, C]. Convolution, norm and FiLM are one op, ``vocoder.kernels.convnext``, which says how they run.
 
 Source: Vocos (arXiv 2306.00814) after ConvNeXt (arXiv 2201.03545); differs: optional FiLM after the norm.
 """
@@ -13,20 +12,16 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
+from vocoder.kernels.convnext import dwconv_norm
+
 
 class DepthwiseConv(nn.Module):
-    """Depthwise convolution over time, [B, T, C] -> [B, T, C], zero padding on both sides, or all before when causal."""
+    """Parameters of a depthwise convolution over time: zero padding on both sides, or all before when causal."""
 
     def __init__(self, dim: int, kernel_size: int = 7, causal: bool = False):
         super().__init__()
-        self.lead = kernel_size - 1 if causal else 0
-        self.conv = nn.Conv2d(dim, dim, (1, kernel_size), padding=(0, 0 if causal else kernel_size // 2), groups=dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.lead:
-            x = F.pad(x, (0, 0, self.lead, 0))
-        image = x.transpose(1, 2).unsqueeze(2)  # [B, C, 1, T], already channels-last in memory
-        return self.conv(image).squeeze(2).transpose(1, 2)
+        self.causal = causal
+        self.conv = nn.Conv2d(dim, dim, (1, kernel_size), groups=dim)
 
 
 class ConvNeXtBlock(nn.Module):
@@ -52,16 +47,38 @@ class ConvNeXtBlock(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None, cond: Tensor | None = None) -> Tensor:
         """x [B, T, C]; mask [B, T, 1] float, 1 = real; cond [B, D] or [B, T, D]. Returns [B, T, C]."""
-        y = self.depthwise(x if mask is None else x * mask)
-        y = self.norm(y)
-        if self.film is not None:
-            y = self.film(y, cond)
+        conv, norm = self.depthwise.conv, self.norm
+        film = None if self.film is None else self.film(cond)
+        y = dwconv_norm(x, conv.weight, conv.bias, norm.weight, norm.bias, norm.eps, self.depthwise.causal, mask, film)
         y = self.contract(self.dropout(F.gelu(self.expand(y))))
-        return x + self.gamma * y
+        return x + (y if self.gamma is None else self.gamma * y)
+
+    @torch.no_grad()
+    def fold(self) -> None:
+        """For inference: the norm's gain and offset go into what follows it, the layer scale into ``contract``.
+
+        What is computed stays the same within rounding; the state dict loses these three parameters.
+        """
+        if self.gamma is None:
+            return
+        gain, offset, gamma = (p.double() for p in (self.norm.weight, self.norm.bias, self.gamma))
+        if self.film is None:
+            _set(self.expand, self.expand.weight * gain, self.expand.bias + self.expand.weight.double() @ offset)
+        else:  # (gain x + offset) (1 + s) + t = x (1 + s') + t',  s' = gain (1 + s) - 1,  t' = offset (1 + s) + t
+            (s_weight, t_weight), (s_bias, t_bias) = (p.double().chunk(2) for p in self.film.linear.parameters())
+            weight = torch.cat((gain[:, None] * s_weight, offset[:, None] * s_weight + t_weight))
+            _set(self.film.linear, weight, torch.cat((gain * (1 + s_bias) - 1, offset * (1 + s_bias) + t_bias)))
+        _set(self.contract, gamma[:, None] * self.contract.weight, gamma * self.contract.bias)
+        self.norm.weight = self.norm.bias = self.gamma = None
+
+
+def _set(linear: nn.Linear, weight: Tensor, bias: Tensor) -> None:
+    linear.weight.copy_(weight)
+    linear.bias.copy_(bias)
 
 
 class FiLM(nn.Module):
-    """x * (1 + scale(cond)) + shift(cond), the identity at initialisation."""
+    """cond [..., cond_dim] -> scale and shift side by side [..., 2 dim] of x * (1 + scale) + shift; the identity at first."""
 
     def __init__(self, cond_dim: int, dim: int):
         super().__init__()
@@ -69,11 +86,8 @@ class FiLM(nn.Module):
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 
-    def forward(self, x: Tensor, cond: Tensor) -> Tensor:
-        scale, shift = self.linear(cond).chunk(2, dim=-1)
-        if scale.dim() == 2:
-            scale, shift = scale[:, None], shift[:, None]
-        return x * (1 + scale) + shift
+    def forward(self, cond: Tensor) -> Tensor:
+        return self.linear(cond)
 
 
 class FrameConv(nn.Conv1d):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -15,15 +16,14 @@ TINY = 2.0**-120  # more than any sum of a few hundred float32 underflows
 
 @dataclass(frozen=True)
 class Books:
-    """What ``rvq_search`` reads. Make it with ``pack_books``; it is a copy, so make it anew when the books change.
+    """What ``rvq_search`` and ``rvq_decode`` read. Make it with ``pack_books``; a copy, so make it anew when they change.
 
     Stage q sees channels ``starts[q] .. starts[q] + widths[q]`` of the running residual, and its vector k is
     ``table[offsets[q] + k * widths[q] :][: widths[q]]``.
     """
 
     table: Tensor  # [sum of K * widths] float32
-    norms: Tensor  # [n_q, K] float64, squared length of every vector
-    margins: Tensor  # [n_q, 2] float64, see margins()
+    codebook_size: int  # K
     starts: tuple[int, ...]
     widths: tuple[int, ...]
     offsets: tuple[int, ...]
@@ -32,9 +32,15 @@ class Books:
     def n_q(self) -> int:
         return len(self.starts)
 
-    @property
-    def codebook_size(self) -> int:
-        return self.norms.shape[1]
+    @cached_property
+    def norms(self) -> Tensor:
+        """[n_q, K] float64, squared length of every vector. The search alone needs it, so it is made at its first call."""
+        return torch.stack([sum_in_order(self.vectors(q).double().square()) for q in range(self.n_q)])
+
+    @cached_property
+    def margins(self) -> Tensor:
+        """[n_q, 2] float64, see ``margins``."""
+        return margins(self.norms, self.widths)
 
     def vectors(self, q: int) -> Tensor:
         """[K, widths[q]], the book of stage q."""
@@ -68,10 +74,9 @@ def pack_books(books: list[Tensor], starts: list[int] | tuple[int, ...]) -> Book
         )
     books = [book.detach() for book in books]
     widths = tuple(book.shape[1] for book in books)
-    norms = torch.stack([sum_in_order(book.double().square()) for book in books])
     size = books[0].shape[0]
     offsets = tuple(size * sum(widths[:q]) for q in range(len(widths)))
-    return Books(torch.cat([book.reshape(-1) for book in books]), norms, margins(norms, widths), tuple(starts), widths, offsets)
+    return Books(torch.cat([book.reshape(-1) for book in books]), size, tuple(starts), widths, offsets)
 
 
 def sum_in_order(x: Tensor) -> Tensor:

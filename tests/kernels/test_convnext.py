@@ -1,0 +1,132 @@
+"""dwconv_norm: the kernel against float64, the block against its parts as torch modules, and folding."""
+
+import pytest
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+from vocoder.kernels.convnext import dwconv_norm
+from vocoder.kernels.convnext.reference import conv_norm as reference
+from vocoder.nn.convnext import ConvNeXtBlock
+
+
+@pytest.fixture
+def kernel(interpreter):
+    from vocoder.kernels.convnext.triton_kernel import conv_norm
+
+    return conv_norm
+
+
+def normal(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def problem(B, T, C, size, causal=False, affine=True, masked=False, film=0):
+    """Arguments of conv_norm; film 0 = none, 2 = one for the item, 3 = one a frame."""
+    norm = (normal(C, seed=3), normal(C, seed=4)) if affine else (None, None)
+    mask = (torch.arange(T) < torch.tensor([T - b for b in range(B)])[:, None])[..., None].float() if masked else None
+    film = {0: None, 2: normal(B, 2 * C, seed=5), 3: normal(B, T, 2 * C, seed=6)}[film]
+    return [normal(B, T, C), normal(C, 1, 1, size, seed=1), normal(C, seed=2), *norm, 1e-6, causal, mask, film]
+
+
+def plain(args):
+    """By the modules of torch, frame by frame, in float64."""
+    x, weight, bias, gain, offset, eps, causal, mask, film = [a.double() if isinstance(a, torch.Tensor) else a for a in args]
+    x = x if mask is None else x * mask
+    (T, C), size = x.shape[1:], weight.shape[-1]
+    lead = size - 1 if causal else size // 2
+    padded = F.pad(x, (0, 0, lead, size - 1 - lead))
+    y = torch.stack([(padded[:, t : t + size] * weight[:, 0, 0].T).sum(1) + bias for t in range(T)], 1)
+    y = (y - y.mean(-1, keepdim=True)) / (y.var(-1, unbiased=False, keepdim=True) + eps).sqrt()
+    y = y if gain is None else y * gain + offset
+    if film is not None:
+        film = film[:, None] if film.dim() == 2 else film
+        y = y * (1 + film[..., :C]) + film[..., C:]
+    return y
+
+
+CASES = [
+    (1, 1, 2, 3),
+    (2, 17, 5, 7, True),
+    (3, 9, 16, 7, False, False, True, 2),
+    (2, 33, 6, 5, False, True, True, 3),
+    (2, 2, 24, 7, True, False, False, 3),  # fewer frames than the kernel has
+]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_kernel_and_reference_equal_the_plain_sums(case, kernel, guarded):
+    args = problem(*case)
+    expected = plain(args)
+    assert torch.allclose(reference(*args).double(), expected, rtol=0, atol=2e-5)
+    assert torch.allclose(guarded(kernel, *args).double(), expected, rtol=0, atol=2e-5)
+
+
+def test_padding_beyond_an_items_end_changes_nothing(kernel):
+    args = problem(2, 12, 6, 7, masked=True)
+    alone = [a[1:, :11] if i in (0, 7) else a for i, a in enumerate(args)]
+    assert torch.equal(kernel(*args)[1, :11], kernel(*alone)[0])
+
+
+def test_strided_input(kernel):
+    args = problem(2, 8, 6, 3)
+    turned = [args[0].transpose(1, 2).contiguous().transpose(1, 2), *args[1:]]
+    assert torch.equal(kernel(*turned), kernel(*args))
+
+
+def test_torch_knows_the_op(kernel):
+    tests = ("test_schema", "test_autograd_registration", "test_faketensor")
+    torch.library.opcheck(kernel, tuple(problem(2, 5, 4, 3, masked=True, film=2)), test_utils=tests)
+
+
+def test_training_keeps_to_the_reference(monkeypatch):
+    """The kernel has no backward; a stub that cannot answer shows that it is not asked."""
+    monkeypatch.setattr("vocoder.kernels.convnext.choose", lambda *args: "triton")
+    args = problem(1, 6, 4, 3)
+    weight = args[1].requires_grad_()
+    dwconv_norm(args[0], weight, *args[2:]).sum().backward()
+    assert weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_block_is_its_parts_to_the_bit(causal):
+    block = random_block(cond_dim=3, causal=causal)
+    x, cond, mask = normal(2, 11, 8), normal(2, 3, seed=7), torch.ones(2, 11, 1)
+    mask[1, 7:] = 0
+    conv = nn.Conv2d(8, 8, (1, 7), padding=(0, 0 if causal else 3), groups=8)
+    conv.load_state_dict(block.depthwise.conv.state_dict())
+    masked = F.pad(x * mask, (0, 0, 6 if causal else 0, 0))
+    y = block.norm(conv(masked.transpose(1, 2).unsqueeze(2)).squeeze(2).transpose(1, 2))
+    scale, shift = block.film.linear(cond)[:, None].chunk(2, dim=-1)
+    y = y * (1 + scale) + shift
+    expected = x + block.gamma * block.contract(F.gelu(block.expand(y)))
+    assert torch.equal(block(x, mask, cond), expected)
+
+
+@pytest.mark.parametrize("cond_dim", [None, 3])
+def test_a_folded_block_computes_the_same(cond_dim):
+    block = random_block(cond_dim)
+    x, cond = normal(2, 9, 8), None if cond_dim is None else normal(2, 9, 3, seed=7)
+    expected = block(x, cond=cond)
+    block.fold()
+    block.fold()  # once is enough
+    assert block.norm.weight is None and block.norm.bias is None and block.gamma is None
+    assert torch.allclose(block(x, cond=cond), expected, rtol=0, atol=1e-5)
+
+
+def random_block(cond_dim=None, causal=False):
+    """Every parameter different from where training starts, so that none can be forgotten."""
+    block = ConvNeXtBlock(8, 12, cond_dim=cond_dim, causal=causal).eval().requires_grad_(False)
+    for i, parameter in enumerate(block.parameters()):
+        parameter.copy_(0.5 * normal(*parameter.shape, seed=20 + i))
+    return block
+
+
+def test_kernel_compiles_for_real_devices(compile_for_gpu):
+    names = ("x", "weight", "bias", "mask", "norm_weight", "norm_bias", "film", "y")
+    types = dict.fromkeys(names, "*fp32") | dict(T="i32", eps="fp32")
+    sizes = dict(C=256, SIZE=7, LEAD=3, FILM_T=True, BLOCK_T=16, BLOCK_C=256)
+    compile_for_gpu("vocoder.kernels.convnext.triton_kernel", "convolve", types, sizes)
+    bare = dict.fromkeys(("mask", "norm_weight", "norm_bias", "film"))
+    types = {name: kind for name, kind in types.items() if name not in bare}
+    compile_for_gpu("vocoder.kernels.convnext.triton_kernel", "convolve", types, sizes | bare | dict(C=192))
