@@ -1,4 +1,4 @@
-"""``python -m recipes evaluate cloning | verification | conversion | crosslingual | accent``: the tables on voices."""
+"""``python -m recipes evaluate cloning | cloning-speed | verification | conversion | crosslingual | accent``: tables on voices."""
 
 from __future__ import annotations
 
@@ -59,6 +59,36 @@ def cloning(context, speech, speakers, sentences, model, also, speaker_encoder, 
             f"cloning-{name}" if name else None)  # fmt: skip
     write(context, "Cloning: published figures", published_cloning.published_rows(), [], [published_cloning.NOTE],
           "cloning-published")  # fmt: skip
+
+
+@click.command("cloning-speed")
+@SPEECH
+@click.option("--runs", type=click.IntRange(1), default=5, show_default=True, metavar="N", help="Beside a first one, told apart.")
+@MODEL
+@with_outputs
+@click.pass_context
+def cloning_speed(context, speech, runs, model, out, results):
+    """Seconds to make a voice of 10 seconds, and speed with it, by regression and by every prosody model."""
+    from recipes.evaluate import cloning as experiment
+    from recipes.evaluate import cloning_speed as timing
+    from recipes.evaluate.clips import by_speaker, unseen_speakers
+    from recipes.evaluate.paragraph import PARAGRAPHS
+    from tts.api import Synthesizer
+    from tts.voice import Voice
+
+    unseen = [clip for clips in unseen_speakers(speech, "test").values() for clip in clips]
+    speakers = by_speaker(clip for clip in unseen if clip.language.startswith("en"))
+    longest = max(speakers.values(), key=lambda clips: sum(clip.seconds for clip in clips))
+    reference, _ = experiment.reference(longest, 10.0)
+    synthesizer = Synthesizer(model=model)
+    synthesizer.warm("en")
+    rows, records = timing.measure_cloning(
+        synthesizer, lambda recordings, consent: Voice.from_audio(recordings, consent=consent), reference, PARAGRAPHS["en"], "en",
+        runs, ("regression", "masked", "causal", "causal+durations"))  # fmt: skip
+    write(context, "Cloning: speed", rows, records, [
+        f"A voice of {len(reference) / 24_000:.1f} s of a speaker never heard; medians of {runs} runs behind a first, in one "
+        "process, on as many threads as torch takes. A prosody model draws a whole clause before its first sound. Goals: a voice "
+        "in 1 s, RTF with a prosody model 0.3."])
 
 
 @click.command()
@@ -228,4 +258,4 @@ def prosody(context, speech, split, per_corpus, corpora, model, draws, out, resu
         "would not reach 0 either; what two natural readings differ by is not known here."])  # fmt: skip
 
 
-COMMANDS = (cloning, verification, conversion, accent, crosslingual, prosody)
+COMMANDS = (cloning, cloning_speed, verification, conversion, accent, crosslingual, prosody)

@@ -104,3 +104,28 @@ def test_equal_error_rate_of_known_pairs():
     assert equal_error_rate(at(0, 50, 5, 55), ["a", "a", "b", "b"]).rate > 0.4
     with pytest.raises(DataError, match="two speakers"):
         equal_error_rate(at(0, 10), ["a", "a"])
+
+
+def test_speed_of_cloning_keeps_the_first_run_apart():
+    from types import SimpleNamespace
+
+    from recipes.evaluate.cloning_speed import measure_cloning
+
+    made, asked = [], []
+
+    class Synthesizer:
+        def fit(self, voice, recordings):
+            assert voice == "voice 3"
+
+        def stream(self, text, language, voice, prosody):
+            asked.append(prosody)
+            yield from [SimpleNamespace(samples=np.zeros(12_000), sample_rate=RATE)] * 2
+
+    def make(recordings, consent):
+        made.append(recordings)
+        return f"voice {len(made)}"
+
+    rows, records = measure_cloning(Synthesizer(), make, tone(110, 1.0), "a b", "en", 2, ("regression", "masked"))
+    assert len(made) == 3 and asked == ["regression"] * 3 + ["masked"] * 3
+    assert [row["what"] for row in rows] == ["a voice", "the same, fitted", "speech, regression", "speech, masked"]
+    assert sum(record["first"] for record in records) == 3 and all(row["first audio ms"] >= 0 for row in rows[2:])
