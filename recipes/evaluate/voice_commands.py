@@ -1,4 +1,4 @@
-"""``python -m recipes evaluate cloning | cloning-speed | verification | conversion | crosslingual | accent``: tables on voices."""
+"""``python -m recipes evaluate cloning | cloning-speed | verification | conversion | crosslingual | accent``: on voices."""
 
 from __future__ import annotations
 
