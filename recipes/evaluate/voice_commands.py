@@ -69,6 +69,8 @@ def cloning(context, speech, speakers, sentences, model, also, speaker_encoder, 
 @click.pass_context
 def cloning_speed(context, speech, runs, model, out, results):
     """Seconds to make a voice of 10 seconds, and speed with it, by regression and by every prosody model."""
+    import torch
+
     from recipes.evaluate import cloning as experiment
     from recipes.evaluate import cloning_speed as timing
     from recipes.evaluate.clips import by_speaker, unseen_speakers
@@ -87,7 +89,7 @@ def cloning_speed(context, speech, runs, model, out, results):
         runs, ("regression", "masked", "causal", "causal+durations"))  # fmt: skip
     write(context, "Cloning: speed", rows, records, [
         f"A voice of {len(reference) / 24_000:.1f} s of a speaker never heard; medians of {runs} runs behind a first, in one "
-        "process, on as many threads as torch takes. A prosody model draws a whole clause before its first sound. Goals: a voice "
+        f"process; threads of torch: {torch.get_num_threads()}. A prosody model draws a whole clause before its first sound. Goals: a voice "
         "in 1 s, RTF with a prosody model 0.3."])
 
 
