@@ -89,8 +89,8 @@ def cloning_speed(context, speech, runs, model, out, results):
         runs, ("regression", "masked", "causal", "causal+durations"))  # fmt: skip
     write(context, "Cloning: speed", rows, records, [
         f"A voice of {len(reference) / 24_000:.1f} s of a speaker never heard; medians of {runs} runs behind a first, in one "
-        f"process; threads of torch: {torch.get_num_threads()}. A prosody model draws a whole clause before its first sound. Goals: a voice "
-        "in 1 s, RTF with a prosody model 0.3."])
+        f"process; threads of torch: {torch.get_num_threads()}. A prosody model draws a whole clause before its first sound. "
+        "Goals: a voice in 1 s, RTF with a prosody model 0.3."])
 
 
 @click.command()
