@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import library
 
 from codec.kernels.cluster_sums import cluster_sums
 from codec.kernels.cluster_sums.reference import sums_of as reference
@@ -53,7 +54,7 @@ def test_strided_rows_are_read_as_they_are(kernel):
 
 def test_torch_knows_the_op(kernel):
     tests = ("test_schema", "test_autograd_registration", "test_faketensor")
-    torch.library.opcheck(kernel, (*problem(9, 4, 5), 5), test_utils=tests)
+    library.opcheck(kernel, (*problem(9, 4, 5), 5), test_utils=tests)
 
 
 def test_refusals():

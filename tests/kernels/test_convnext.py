@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from torch import library
 
 from vocoder.kernels.convnext import dwconv_norm
 from vocoder.kernels.convnext.reference import conv_norm as reference
@@ -76,7 +77,7 @@ def test_strided_input(kernel):
 
 def test_torch_knows_the_op(kernel):
     tests = ("test_schema", "test_autograd_registration", "test_faketensor")
-    torch.library.opcheck(kernel, tuple(problem(2, 5, 4, 3, masked=True, film=2)), test_utils=tests)
+    library.opcheck(kernel, tuple(problem(2, 5, 4, 3, masked=True, film=2)), test_utils=tests)
 
 
 def test_training_keeps_to_the_reference(monkeypatch):

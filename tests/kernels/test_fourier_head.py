@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch import library
 
 from vocoder.kernels.fourier_head import overlap_add, polar_spectrum, reference
 
@@ -72,7 +73,7 @@ def test_torch_knows_the_ops(kernels):
         (kernels.excited_spectrum, (normal(1, 2, 9), normal(1, 2, 3), pair, pair)),
         (kernels.overlap_add, (normal(1, 2, 8), normal(8), torch.ones(1, 4), 2)),
     ):
-        torch.library.opcheck(op, args, test_utils=tests)
+        library.opcheck(op, args, test_utils=tests)
 
 
 def test_training_keeps_to_the_reference(monkeypatch):

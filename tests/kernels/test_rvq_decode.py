@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import library
 
 from codec.kernels.rvq_decode import WAYS, rvq_decode
 from codec.kernels.rvq_decode.reference import decode as reference
@@ -87,7 +88,7 @@ def test_torch_knows_the_op(kernel):
     codes, _, packed = problem(2, 4, 5, 6, 3)
     tests = ("test_schema", "test_autograd_registration", "test_faketensor")
     args = (codes, packed.table, packed.codebook_size, packed.starts, packed.widths, 9)
-    torch.library.opcheck(kernel, args, test_utils=tests)
+    library.opcheck(kernel, args, test_utils=tests)
 
 
 def test_refusals():

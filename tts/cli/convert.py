@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 import click
 
-from tts.base import files, strict_json
-from tts.base.errors import UsageError
+from tts.base import strict_json
 from tts.cli import values
+from tts.cli.output import recording_format
 
 
 class Move(values.Quantity):
@@ -49,16 +48,7 @@ def command(recording, voice, output, text, language, pitch, consent, model, con
     from vocoder.audio import io
     from vocoder.audio.frames import SAMPLE_RATE
 
-    if output == "-" and as_json:
-        raise UsageError("--output and --json both write to stdout.", where="--json", code="usage.same_output",
-                         fix="Give a file with -o.")  # fmt: skip
-    format_ = io.format_of(output, format_)
-    io.check_coding(format_, SAMPLE_RATE, bitrate)
-    if output != "-":
-        files.check_writable(output, force)
-        if recording != "-" and os.path.exists(output) and os.path.samefile(recording, output):
-            raise UsageError("the recording would be written over.", where="--output", code="usage.same_file",
-                             fix="Give another file with -o.")  # fmt: skip
+    format_ = recording_format(recording, output, as_json, force, format_, bitrate)
     _check_reason(no_watermark, reason)
     who = _voice(voice, consent)
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import replace
 
 import click
 
-from tts.base import files, strict_json
-from tts.base.errors import UsageError
+from tts.base import strict_json
 from tts.cli import values
+from tts.cli.output import recording_format
 
 
 @click.command(epilog="Example:  tts enhance call.wav -o call24.flac")
@@ -35,16 +34,7 @@ def command(recording, output, cutoff, steps, temperature, model, seed, format_,
     from vocoder.audio import io
     from vocoder.audio.frames import SAMPLE_RATE
 
-    if output == "-" and as_json:
-        raise UsageError("--output and --json both write to stdout.", where="--json", code="usage.same_output",
-                         fix="Give a file with -o.")  # fmt: skip
-    format_ = io.format_of(output, format_)
-    io.check_coding(format_, SAMPLE_RATE, bitrate)
-    if output != "-":
-        files.check_writable(output, force)
-        if recording != "-" and os.path.exists(output) and os.path.samefile(recording, output):
-            raise UsageError("the recording would be written over.", where="--output", code="usage.same_file",
-                             fix="Give another file with -o.")  # fmt: skip
+    format_ = recording_format(recording, output, as_json, force, format_, bitrate)
 
     from tts.enhance import DEFAULT, WHOLE_BAND, Enhancer
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import torch
 import triton
 import triton.language as tl
-from torch import Tensor
+from torch import Tensor, library
 
 BLOCK_N, BLOCK_D = 32, 64  # rows, channels of one step
 
 
-@torch.library.custom_op("parlance::cluster_sums", mutates_args=())
+@library.custom_op("parlance::cluster_sums", mutates_args=())
 def sums_of(rows: Tensor, codes: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """[N, width] float32, [N] int64 -> [size], [size, width] float32, the reference's but for rounding."""
     width = rows.shape[1]

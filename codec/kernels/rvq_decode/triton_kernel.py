@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import torch
 import triton
 import triton.language as tl
-from torch import Tensor
+from torch import Tensor, library
 
 BLOCK_T, BLOCK_D = 16, 64  # frames, channels
 
 
-@torch.library.custom_op("parlance::rvq_decode", mutates_args=())
+@library.custom_op("parlance::rvq_decode", mutates_args=())
 def decode(codes: Tensor, table: Tensor, codebook_size: int, starts: Sequence[int], widths: Sequence[int], dim: int) -> Tensor:
     """[B, n, T] int64, the flat books -> [B, T, dim] float32, equal to the reference."""
     B, n, T = codes.shape

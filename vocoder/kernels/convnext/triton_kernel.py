@@ -8,12 +8,12 @@ from __future__ import annotations
 import torch
 import triton
 import triton.language as tl
-from torch import Tensor
+from torch import Tensor, library
 
 TILE = 4096  # frames times channels of a program: 16 float32 registers a thread of 8 warps
 
 
-@torch.library.custom_op("parlance::dwconv_norm", mutates_args=())
+@library.custom_op("parlance::dwconv_norm", mutates_args=())
 def conv_norm(
     x: Tensor,
     weight: Tensor,

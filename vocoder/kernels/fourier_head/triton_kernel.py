@@ -9,12 +9,12 @@ from __future__ import annotations
 import torch
 import triton
 import triton.language as tl
-from torch import Tensor
+from torch import Tensor, library
 
 BLOCK = 1024  # bins or samples of a program
 
 
-@torch.library.custom_op("parlance::polar_spectrum", mutates_args=())
+@library.custom_op("parlance::polar_spectrum", mutates_args=())
 def polar_spectrum(outputs: Tensor) -> Tensor:
     """[B, T, 2 bins] float32 -> [B, T, bins] complex64, the reference's but for rounding."""
     B, T, width = outputs.shape
@@ -31,7 +31,7 @@ def _(outputs):
     return outputs.new_empty(B, T, width // 2, dtype=torch.complex64)
 
 
-@torch.library.custom_op("parlance::excited_spectrum", mutates_args=())
+@library.custom_op("parlance::excited_spectrum", mutates_args=())
 def excited_spectrum(outputs: Tensor, prior: Tensor, harmonics: Tensor, noise: Tensor) -> Tensor:
     """[B, T, 3 bins], [B, T, bins] and two complex [B, T, bins] -> [B, T, bins] complex64, the reference's but for rounding."""
     B, T, bins = prior.shape
@@ -48,7 +48,7 @@ def _(outputs, prior, harmonics, noise):
     return prior.new_empty(prior.shape, dtype=torch.complex64)
 
 
-@torch.library.custom_op("parlance::overlap_add", mutates_args=())
+@library.custom_op("parlance::overlap_add", mutates_args=())
 def overlap_add(frames: Tensor, window: Tensor, envelope: Tensor, hop_length: int) -> Tensor:
     """[B, T, n], [n], [1, T hop] -> [B, T hop] float32, the reference's but for rounding."""
     B, T, size = frames.shape
