@@ -1,14 +1,16 @@
 """The house's own self-supervised units: speech as two streams of 320 symbols, 37.5 a second, learned without any text.
 
-    mel ──two frames a unit──▶ convolutions and attention ──layers 3 to 5──▶ 768 numbers ──turned, cut in two──▶ nearest of 320
+    mel ──two frames a unit──▶ convolutions and attention ──layers 3 to 5──▶ 768 numbers ──axes of speech──▶ 2 × nearest of 320
 
 Trained to tell hidden stretches from what is around them: which cluster a hidden unit falls to, first clusters of cepstra, then
-clusters of an earlier encoder's own layers (``recipes/train/units.py``). The input is another microphone's and another
-speaker's version of what the clusters are of, so that units say what is spoken rather than who speaks.
+the units of an earlier encoder (``recipes/train/units.py``). The input is another microphone's and another
+speaker's version of what the clusters are of, so that units say what is spoken rather than who speaks. For the same end the books
+quantise only the axes along which speech varies most for how little another speaker's version of it moves, and features are taken
+to zero mean and unit variance over the utterance (van Niekerk et al. 2021, arXiv 2108.00917).
 
 Source: HuBERT (arXiv 2106.07447) §II; targets of an untouched version, ContentVec (arXiv 2204.09224) §3.1. The layout of
-the quantiser, 2 books of 320 vectors of 384, is that of XLSR-53 as ZMM-TTS uses it (arXiv 2312.14398 §III.A). Differs: it
-hears the package's mel, at half its rate; vectors are means of clusters, found after training.
+the quantiser, 2 books of 320 vectors, is that of XLSR-53 as ZMM-TTS uses it (arXiv 2312.14398 §III.A). Differs: it hears the
+package's mel, at half its rate; vectors are means of clusters, found after training, of 64 numbers instead of 384.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from vocoder.nn.convnext import ConvNeXtBlock
 
 FRAMES_A_UNIT = 2
 UNIT_RATE = FRAME_RATE / FRAMES_A_UNIT  # 37.5 a second
+LEAST_MOVED = 0.05  # of its variance, that any axis is taken to move by between speakers at least
 HOUSE = Path(__file__).parents[1] / "assets" / "units"
 
 
@@ -45,12 +48,14 @@ class UnitEncoderConfig:
     dropout: float = 0.1
     n_books: int = 2
     codebook_size: int = 320
+    width: int = 64  # numbers that a book quantises
 
     def __post_init__(self):
         if not all(1 <= layer <= self.n_blocks for layer in (*self.layers, *self.attention_after)):
             raise ModelError(f"layers {self.layers} and {self.attention_after} of {self.n_blocks}.", fix="Count blocks from 1.")
-        if self.feature_dim % self.n_books:
-            raise ModelError(f"{self.feature_dim} numbers do not part into {self.n_books} books.")
+        if self.n_books * self.width > self.feature_dim:
+            raise ModelError(f"{self.n_books} books of {self.width} numbers are more than the {self.feature_dim} features.",
+                             fix="Make width smaller.")  # fmt: skip
 
     @property
     def feature_dim(self) -> int:
@@ -72,8 +77,8 @@ class UnitEncoder(nn.Module):
         )
         size = config.feature_dim
         self.register_buffer("centre", torch.zeros(size))
-        self.register_buffer("turn", torch.eye(size))  # features -> uncorrelated, dealt out to the books
-        self.register_buffer("codebooks", torch.zeros(config.n_books, config.codebook_size, size // config.n_books))
+        self.register_buffer("axes", torch.zeros(size, config.n_books * config.width))  # features -> what the books quantise
+        self.register_buffer("codebooks", torch.zeros(config.n_books, config.codebook_size, config.width))
 
     def layers(self, mel: Tensor, mask: Tensor, hide: Tensor | None = None) -> tuple[list[Tensor], Tensor]:
         """Outputs of all blocks, [B, U, dim] each, and the mask of units [B, U], U = ceil(T / 2).
@@ -95,24 +100,24 @@ class UnitEncoder(nn.Module):
         return outputs, mask
 
     def encode(self, mel: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Features [B, U, feature_dim], each chosen layer of unit variance, and the mask of units [B, U]."""
+        """Features [B, U, feature_dim], of zero mean and unit variance over the utterance, and the mask of units [B, U]."""
         outputs, mask = self.layers(mel, mask)
         chosen = [nn.functional.layer_norm(outputs[i - 1], (self.config.dim,)) for i in self.config.layers]
-        return torch.cat(chosen, dim=-1), mask
+        return standard(torch.cat(chosen, dim=-1), mask), mask
 
-    def turned(self, features: Tensor) -> Tensor:
+    def along_axes(self, features: Tensor) -> Tensor:
         """[..., feature_dim] -> [..., n_books, width], what the books quantise."""
-        return ((features.float() - self.centre) @ self.turn).unflatten(-1, (self.config.n_books, -1))
+        return ((features.float() - self.centre) @ self.axes).unflatten(-1, (self.config.n_books, -1))
 
     @torch.no_grad()
     def quantise(self, features: Tensor) -> Tensor:
         """[..., feature_dim] of ``encode`` -> codes [..., n_books] int64."""
-        parts = self.turned(features).flatten(0, -3)
+        parts = self.along_axes(features).flatten(0, -3)
         codes = [nearest(parts[:, g].contiguous(), self.codebooks[g]) for g in range(self.config.n_books)]
         return torch.stack(codes, -1).view(*features.shape[:-1], -1)
 
     def vectors(self, codes: Tensor) -> Tensor:
-        """[..., n_books] int64 -> [..., feature_dim], the books' vectors side by side.
+        """[..., n_books] int64 -> [..., n_books width], the books' vectors side by side.
 
         Raises:
             DataError: a code lies outside its book.
@@ -124,23 +129,30 @@ class UnitEncoder(nn.Module):
         return torch.cat([self.codebooks[g][codes[..., g]] for g in range(self.config.n_books)], dim=-1)
 
     @torch.no_grad()
-    def fit_books(self, features: Tensor, generator: torch.Generator | None = None) -> None:
-        """Find the turn and the books from features [N, feature_dim] of real units, some tens of thousands.
+    def fit_books(self, features: Tensor, others: Tensor, generator: torch.Generator | None = None) -> None:
+        """Find the axes and the books from features of real units, some tens of thousands.
 
-        The turn is that of the principal axes, dealt out to and fro, so that the books get like shares of the variance (after
-        optimised product quantisation, Ge et al. 2013); no axis is scaled.
+        The axes are those of the largest ratio of the variance of speech to that between versions of it, each scaled to unit
+        variance between versions, dealt out to and fro so that the books get like shares (linear discriminant analysis in
+        which a class is a unit and its other version; Fukunaga 1990, §10.2).
+
+        Args:
+            features: [N, feature_dim] of ``encode``.
+            others: [N, feature_dim] of the same units, as another speaker, another microphone would have them.
         """
-        features = features.float()
+        features, others = features.float(), others.float()
         self.centre.copy_(features.mean(0))
-        centred = (features - self.centre).double()
-        _, axes = torch.linalg.eigh(centred.T @ centred / len(centred))
-        axes = axes.flip(1)  # the widest first
-        groups, rank = self.config.n_books, torch.arange(axes.shape[1])
+        centred, moved = (features - self.centre).double(), (features - others).double()
+        total, between = centred.T @ centred / len(centred), moved.T @ moved / (2 * len(moved))
+        spread, turn = torch.linalg.eigh(between + LEAST_MOVED * total + 1e-6 * torch.eye(len(total), dtype=torch.double))
+        whiten = turn / spread.sqrt()
+        _, best = torch.linalg.eigh(whiten.T @ total @ whiten)
+        groups, rank = self.config.n_books, torch.arange(self.axes.shape[1])
         place, back = rank % groups, rank // groups % 2 == 1
         group = torch.where(back, groups - 1 - place, place)
         order = torch.cat([rank[group == g] for g in range(groups)])
-        self.turn.copy_(axes[:, order])
-        parts = self.turned(features)
+        self.axes.copy_((whiten @ best.flip(1))[:, order])
+        parts = self.along_axes(features)
         for g in range(groups):
             self.codebooks[g].copy_(kmeans(parts[:, g].contiguous(), self.config.codebook_size, generator))
 
@@ -177,3 +189,11 @@ def paired(mel: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     x, odd = (mel - mean) / 2 * real, mel.shape[1] % FRAMES_A_UNIT
     x, mask = nn.functional.pad(x, (0, 0, 0, odd)), nn.functional.pad(mask, (0, odd))
     return x.unflatten(1, (-1, FRAMES_A_UNIT)).flatten(2), mask[:, ::FRAMES_A_UNIT]
+
+
+def standard(x: Tensor, mask: Tensor) -> Tensor:
+    """[B, U, D] of zero mean and unit variance over each utterance, 0 where the mask [B, U] is False."""
+    real = mask[..., None].float()
+    count = real.sum(1, keepdim=True).clamp(min=1)
+    x = (x - (x * real).sum(1, keepdim=True) / count) * real
+    return x / ((x.square().sum(1, keepdim=True) / count).sqrt() + 1e-3)

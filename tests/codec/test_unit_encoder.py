@@ -1,6 +1,7 @@
 """The unit encoder: what its codes do not depend on, what its books keep, how it learns."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,10 +13,11 @@ from recipes.export import export
 from recipes.store import StoreWriter
 from recipes.train import units
 from recipes.train.loop import TrainConfig
+from recipes.units import FACTS, write_units
 from tts.base.errors import DataError, ModelError
 from vocoder.nn.masks import length_mask
 
-TINY = UnitEncoderConfig(dim=32, hidden=64, n_blocks=3, attention_after=(2,), layers=(2, 3), codebook_size=8, dropout=0.0)
+TINY = UnitEncoderConfig(32, 64, n_blocks=3, attention_after=(2,), layers=(2, 3), codebook_size=8, width=8, dropout=0.0)
 SOUNDS = 5
 
 
@@ -91,38 +93,46 @@ def test_samples_and_their_mel_give_the_same_units(house):
     wav = 0.1 * torch.randn(1, 320 * 31, generator=torch.Generator().manual_seed(0))
     mel = log_mel(wav)
     assert torch.equal(house.units(wav), house.units_of_mel(mel, whole(mel))) and house.units(wav).shape == (1, 16, 2)
-    assert (house.unit_rate, house.codebooks.shape, house.dim) == (37.5, (2, 8, 32), 64)
+    assert (house.unit_rate, house.codebooks.shape, house.dim) == (37.5, (2, 8, 8), 64)
 
 
-def test_books_keep_most_of_what_varies_and_share_it():
+def test_books_keep_what_varies_but_not_what_another_speaker_moves():
     torch.manual_seed(0)
     model = UnitEncoder(TINY)
-    centres = torch.randn(6, TINY.feature_dim) * 3
-    features = centres[torch.randint(6, (4000,))] + 0.1 * torch.randn(4000, TINY.feature_dim)
-    model.fit_books(features, torch.Generator().manual_seed(0))
-    turned = model.turned(features).flatten(-2)
+    turn = torch.linalg.qr(torch.randn(TINY.feature_dim, TINY.feature_dim))[0]
+    said, speaker = turn[:, :20], turn[:, 20:]
+    features = torch.randn(6, 20)[torch.randint(6, (4000,))] @ said.T + 0.01 * torch.randn(4000, TINY.feature_dim)
+    features, others = (features + 5 * torch.randn(4000, 44) @ speaker.T for _ in range(2))
+    model.fit_books(features, others, torch.Generator().manual_seed(0))
+    kept = model.along_axes(features).flatten(-2)
     codes = model.quantise(features)
-    assert (turned - model.vectors(codes)).square().mean() < 0.2 * turned.var()
-    assert model.turned(features).square().sum((0, 2)).min() > 0.2 * turned.square().sum()
-    assert torch.allclose(model.turn.T @ model.turn, torch.eye(TINY.feature_dim), atol=1e-4)
+    assert (kept - model.vectors(codes))[:, :2].square().mean() < 0.2 * kept[:, :2].var()
+    axes = model.axes / model.axes.norm(dim=0)
+    assert (speaker.T @ axes[:, [0, TINY.width]]).norm(dim=0).max() < 0.1
+    assert (codes == model.quantise(others)).float().mean() > 0.9
     with pytest.raises(DataError, match="0 to 7"):
         model.vectors(torch.tensor([[0, 8]]))
 
 
-def test_clusters_of_layers_are_a_slow_copy_s_and_their_books_learn(dump):
-    job = units.UnitTraining(dump, TINY, units.UnitTask(budget=600, clusters_of="layers", clusters=8, teacher_decay=0.9))
-    clusters, before = job.clusters.train(), [book.vectors.clone() for book in job.clusters.books]
-    job.model.embed.weight.data += 1.0
-    scratch = {}
-    job.learn_clusters(job.batch(0), 0, scratch)
-    assert scratch["targets"].shape[1] == 2 and all(len(codes.unique()) >= 3 for codes in scratch["targets"].T)
-    assert torch.allclose(job.model.embed.weight - clusters.teacher.embed.weight, torch.tensor(0.9), atol=1e-5)
-    assert all(not torch.equal(book.vectors, old) for book, old in zip(clusters.books, before, strict=True))
-    assert not any(parameter.requires_grad for parameter in clusters.teacher.parameters())
-    books = [book.vectors.clone() for book in clusters.books]
-    clusters.eval()
-    job.seen(job.batch(1))
-    assert all(torch.equal(book.vectors, old) for book, old in zip(clusters.books, books, strict=True))
+def test_units_of_the_store_are_learned_where_they_belong(dump, house, tmp_path):
+    """The codes that are told are those of the part that is heard, wherever it begins; another clock is refused."""
+    store = tmp_path / "dump"
+    shutil.copytree(dump, store)
+    for split in ("train", "dev"):
+        write_units(store / split, house.name)
+    job = units.UnitTraining(store, TINY, units.UnitTask(budget=600, longest=40, clusters_of="units"))
+    batch = job.batch(0)
+    for i, key in enumerate(batch["keys"]):
+        whole_mel, whole_codes = job.train.get("mel", key), job.train.get("units", key)
+        heard = batch["mel"][i, : batch["lengths"][i]].numpy()
+        (at,) = (t for t in range(0, len(whole_mel) - len(heard) + 1, 2) if np.array_equal(whole_mel[t : t + len(heard)], heard))
+        assert np.array_equal(batch["units"][i, : -(-len(heard) // 2)].numpy(), whole_codes[at // 2 :][: -(-len(heard) // 2)])
+    hidden, targets = job.seen(batch)
+    assert targets.shape == (len(hidden), 2) and job.guess.logits(hidden).shape == (len(hidden), 2, TINY.codebook_size)
+    facts = json.loads((store / "train" / FACTS).read_text())
+    (store / "train" / FACTS).write_text(json.dumps(facts | {"unit_rate": 50.0}))
+    with pytest.raises(DataError, match="50 units a second"):
+        units.UnitTraining(store, TINY, units.UnitTask(clusters_of="units"))
 
 
 def test_another_kind_of_model_is_refused_by_name(dump):

@@ -43,7 +43,7 @@ def parts(tmp_path_factory, model_folder):
             latent_dim=12, n_q=5, codebook_size=16, dim=12, hidden=16, n_encoder_blocks=1, n_decoder_blocks=1,
             vocoder=VocoderConfig(dim=8, hidden=16, n_blocks=1, n_projections=0),
         ))  # fmt: skip
-        units = UnitEncoder(UnitEncoderConfig(16, 24, 2, (2,), (1, 2), 0.0, 2, 12))
+        units = UnitEncoder(UnitEncoderConfig(16, 24, 2, (2,), (1, 2), 0.0, 2, 12, 8))
         for parameter in [*(book.vectors for book in codec.quantizer.books), units.codebooks, codec.hint.weight]:
             torch.nn.init.normal_(parameter)
     save_model(place / "codec", codec.state_dict(), {"kind": "codec", "model": to_dict(codec.config)}, "# tiny")

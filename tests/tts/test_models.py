@@ -337,8 +337,9 @@ def units_folder(path, seed=0):
     from vocoder.nn.checkpoint import save_model
 
     torch.manual_seed(seed)
-    encoder = UnitEncoder(UnitEncoderConfig(dim=16, hidden=24, n_blocks=2, attention_after=(), layers=(1, 2), codebook_size=8))
-    encoder.fit_books(torch.randn(400, 32), torch.Generator().manual_seed(seed))
+    config = UnitEncoderConfig(16, 24, n_blocks=2, attention_after=(), layers=(1, 2), codebook_size=8, width=8)
+    encoder = UnitEncoder(config)
+    encoder.fit_books(*torch.randn(2, 400, 32), torch.Generator().manual_seed(seed))
     save_model(path, encoder.state_dict(), {"kind": "units", "model": asdict(encoder.config)}, "# units\n", "float32")
     return path
 

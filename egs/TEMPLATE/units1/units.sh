@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The stages of every recipe of self-supervised units, on the features of a tts1 recipe: an encoder learns clusters of cepstra, then
-# clusters of its own layers; the units of the corpus. A recipe's run.sh sets its corpus and calls this.
+# the units that it makes by then; the units of the corpus. A recipe's run.sh sets its corpus and calls this.
 set -euo pipefail
 
 stage=1            # first stage to run
@@ -12,13 +12,13 @@ dump=../tts1/dump  # feature store; stage 5 wants it aligned
 exp=exp            # training folders and models
 pack=              # train from a packed corpus
 first_minutes=60   # on clusters of cepstra
-second_minutes=180 # on clusters of layers
+second_minutes=180 # on units of the first encoder
 first_steps=       # stop at these steps even if minutes are left; empty: never
 second_steps=
 dry_run=false      # print the commands only
 list_stages=false
 help_message="Usage: ./run.sh [--stage N] [--stop-stage M] [--ngpu G] [--name value | --name=value] ...
-Stages: 1 clusters of cepstra, 2 clusters of layers, 3 export, 4 units, 5 evaluate. Options, with their defaults: see the top of units.sh."
+Stages: 1 clusters of cepstra, 2 units of the first, 3 export, 4 units, 5 evaluate. Options, with their defaults: see the top of units.sh."
 
 . ./path.sh
 . ./cmd.sh
@@ -33,9 +33,10 @@ if begin 1 "clusters of cepstra"; then
     recipes export --exp "$exp/units-first" --dump "$dump" --out "$models/units-first"
 fi
 
-if begin 2 "clusters of layers"; then
+if begin 2 "units of the first"; then
+    recipes units --dump "$dump" --extractor "house:$models/units-first" --nj "$nj"
     train train-units --exp "$exp/units" --minutes "$second_minutes" --config conf/units.yaml \
-        --warm-start "$models/units-first" --set task.clusters_of=layers ${second_steps:+--max-steps "$second_steps"}
+        --warm-start "$models/units-first" --set task.clusters_of=units ${second_steps:+--max-steps "$second_steps"}
 fi
 
 if begin 3 "export"; then
@@ -43,7 +44,7 @@ if begin 3 "export"; then
 fi
 
 if begin 4 "units"; then
-    recipes units --dump "$dump" --extractor "house:$models/units"
+    recipes units --dump "$dump" --extractor "house:$models/units" --nj "$nj"
 fi
 
 if begin 5 "evaluate"; then
