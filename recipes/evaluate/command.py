@@ -168,6 +168,22 @@ def speed(context, runs, languages, model, out, results):
 
 
 @evaluate.command()
+@click.option("--runs", type=click.IntRange(1), default=5, show_default=True, help="Fresh processes a text.")
+@click.option("--model", metavar="NAME|DIR", help="Model of parlance; the default one if left out.")
+@with_outputs
+@click.pass_context
+def peers(context, runs, model, out, results):
+    """Synthesisers that are installed here, beside this one: speed, first audio, memory and start-up."""
+    from recipes.evaluate import peers
+
+    rows, records = peers.measure_peers(peers.peers(model), runs)
+    write(context, "Beside other synthesisers", rows, records, [
+        "Medians of fresh processes, from their start. RTF is of the paragraph without start-up: what it takes longer than the "
+        "word, by what it speaks longer. First audio: first bytes on standard output, or the end where a peer writes a file. "
+        "Peers are those that speak offline as installed; neural ones from the registries download their voices first."])
+
+
+@evaluate.command()
 @table_options("dev")
 @click.option("--candidate", "candidates", multiple=True, metavar="NAME=MODEL", default=["fs2=fs2", "flow=flow"],
               show_default=True, help="An acoustic model, by installed name or folder; may be repeated.")

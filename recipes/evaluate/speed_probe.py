@@ -40,16 +40,19 @@ def measure(request: dict) -> dict[str, float]:
     }
 
 
-def peak_mib() -> float:
-    """Sum of the high-water marks of this process and its living descendants."""
+def peak_mib(pid: int | None = None) -> float:
+    """Sum of the high-water marks of a process, this one if left out, and of its living descendants; 0 where there is none."""
     if not Path("/proc/self/status").exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    waiting, kib = [os.getpid()], 0
+    waiting, kib = [pid or os.getpid()], 0
     while waiting:
         process = Path("/proc") / str(waiting.pop())
-        kib += int(re.search(r"^VmHWM:\s*(\d+) kB", (process / "status").read_text(), re.MULTILINE)[1])
-        for children in process.glob("task/*/children"):
-            waiting += map(int, children.read_text().split())
+        try:
+            mark = re.search(r"^VmHWM:\s*(\d+) kB", (process / "status").read_text(), re.MULTILINE)
+            waiting += [int(child) for children in process.glob("task/*/children") for child in children.read_text().split()]
+        except OSError:  # it has ended
+            continue
+        kib += int(mark[1]) if mark else 0
     return kib / 1024
 
 
