@@ -243,13 +243,13 @@ def encode_chunks(
 
 
 def _encoded(chunks: Iterator[np.ndarray], sample_rate: int, name: str, options: dict, note: Note | None) -> Iterator[bytes]:
+    chunks = itertools.chain([next(chunks, np.zeros(0, np.float32))], chunks)  # with the first, the note is known
     if not FORMATS[name]:
-        first = next(chunks, np.zeros(0, np.float32))
         comment = note({"sample_rate": sample_rate}) if note else ""
         head = wavfile.wav_header(sample_rate, None, comment=comment) if name == "wav" else b""
-        yield head + wavfile.to_pcm16(first).tobytes()
         for chunk in chunks:
-            yield wavfile.to_pcm16(chunk).tobytes()
+            yield head + wavfile.to_pcm16(chunk).tobytes()
+            head = b""
     elif name == "flac":
         with tempfile.TemporaryFile() as whole:
             for _ in _coded(whole, chunks, sample_rate, options, note):
