@@ -173,6 +173,11 @@ def test_other_names_of_this_machine_and_pages_of_other_sites_are_refused(hummed
         assert hummed.ask("/v1/voices", headers=headers).status == status, headers
 
 
+def test_a_length_told_in_two_ways_is_refused(hummed):
+    headers = {"Content-Type": "application/json", "Transfer-Encoding": "chunked", "Content-Length": "5"}
+    assert hummed.ask(SPEECH, b"0\r\n\r\n", headers).json["error"]["code"] == "serve.framing"
+
+
 def test_a_token_is_asked_for(serve, hum):
     token = "t" * 32
     with serve(hum, Settings(token=token)) as server:

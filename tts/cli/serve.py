@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 
 import click
@@ -35,7 +36,7 @@ class Address(click.ParamType):
 @click.option("--model", metavar="NAME|DIR", help="megatts, fs2, or a model folder.")
 @click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True, metavar="N",
               help="Threads that share the requests.")  # fmt: skip
-@click.option("--threads", type=click.IntRange(1, 64), metavar="N", help="CPU threads of each worker.")
+@click.option("--threads", type=click.IntRange(1, 64), metavar="N", help="CPU threads of each worker; default: all, shared by the workers.")
 @click.option("--queue", type=click.IntRange(1, 1024), default=LIMITS.serve_queue, show_default=True, metavar="N",
               help="Requests that may wait for their first sound; more are answered 429.")  # fmt: skip
 @click.option("--streams", type=click.IntRange(1, 4096), default=LIMITS.serve_streams, show_default=True, metavar="N",
@@ -55,5 +56,7 @@ def command(host, port, token_file, insecure, wyoming, model, workers, threads, 
 
     token = read_token(token_file) if token_file else ""
     settings = Settings(host, port, token, insecure, wyoming, max_chars)
+    if threads is None and workers > 1:
+        threads = max(1, (os.cpu_count() or 1) // workers)
     engine = Engine(workers, queue, streams)
     run(settings, Synthesizer(model, threads), engine, lambda line: quiet or click.echo(f"tts serve: {line}", err=True))

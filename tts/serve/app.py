@@ -213,7 +213,7 @@ class Answer:
                 transport.abort()
             return None
         except TtsError as error:
-            _log.warning("an answer is cut off: %s", error)
+            _log.warning("an answer is cut off: %s", error.code)
             return None
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -240,6 +240,8 @@ class Guard:
 
     def _refusal(self, request: Request) -> TtsError | None:
         host, origin = request.headers.get("host", ""), request.headers.get("origin")
+        if "content-length" in request.headers and "transfer-encoding" in request.headers:
+            return DataError("the body's length is told in two ways.", where="Transfer-Encoding", code="serve.framing")
         if self.local and _hostname(host) not in LOOPBACK_NAMES:
             return NotPermittedError("Host is not this machine.", where="Host", value=host, code="serve.host",
                                      fix="Use http://127.0.0.1, or --token-file with --host.")  # fmt: skip

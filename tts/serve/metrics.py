@@ -39,7 +39,7 @@ class Metrics:
         lines = []
         for name, kind, meaning, value in single:
             lines += [f"# HELP {name} {meaning}", f"# TYPE {name} {kind}", f"{name} {value:.10g}"]
-        lines += ["# HELP tts_info The model that is served.", "# TYPE tts_info gauge", f'tts_info{{model="{model}"}} 1']
+        lines += ["# HELP tts_info The model that is served.", "# TYPE tts_info gauge", f'tts_info{{model="{_escaped(model)}"}} 1']
         lines += ["# HELP tts_requests_total Answers by path and status.", "# TYPE tts_requests_total counter"]
         lines += [f'tts_requests_total{{path="{path}",code="{code}"}} {n}' for (path, code), n in sorted(self.requests.items())]
         name, total = "tts_first_byte_seconds", 0
@@ -49,6 +49,11 @@ class Metrics:
             lines.append(f'{name}_bucket{{le="{most}"}} {total}')
         lines += [f"{name}_sum {self._first_sum:.6f}", f"{name}_count {total}"]
         return "\n".join(lines) + "\n"
+
+
+def _escaped(value: str) -> str:
+    """As the value of a label."""
+    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
 def resident_bytes() -> int:

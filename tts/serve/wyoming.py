@@ -9,8 +9,8 @@ answered by ``audio-start``, ``audio-chunk`` as they are made, ``audio-stop``. T
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
+from contextlib import suppress
 
 from tts.base import strict_json
 from tts.base.errors import DataError, TemporaryError, TtsError, UsageError
@@ -22,7 +22,6 @@ from vocoder.audio.frames import SAMPLE_RATE
 FORMAT = {"rate": SAMPLE_RATE, "width": 2, "channels": 1}
 CONNECTIONS = 32
 IDLE_SECONDS = 300.0
-_log = logging.getLogger("parlance.serve")
 
 
 class Wyoming:
@@ -45,13 +44,14 @@ class Wyoming:
                 if event is None:
                     break
                 await self._answer(*event, writer)
-        except DataError as error:  # what follows cannot be told from the rest of it
-            await _send(writer, "error", {"text": error.message(), "code": error.code})
+        except DataError as error:  # where the next event begins cannot be told
+            with suppress(TimeoutError, OSError):
+                await _send(writer, "error", _told(error))
         except (TimeoutError, OSError, asyncio.IncompleteReadError):
-            pass
+            writer.transport.abort()  # what is left is not waited for
         finally:
             self._open -= 1
-            writer.transport.abort() if writer.transport.get_write_buffer_size() else writer.close()
+            writer.close()
 
     async def _answer(self, kind: str, data: dict, writer: asyncio.StreamWriter) -> None:
         try:
@@ -62,7 +62,7 @@ class Wyoming:
             elif kind == "synthesize":
                 await self._synthesize(data, writer)
         except TtsError as error:
-            await _send(writer, "error", {"text": error.message(), "code": error.code})
+            await _send(writer, "error", _told(error))
 
     async def _synthesize(self, data: dict, writer: asyncio.StreamWriter) -> None:
         text, voice = data.get("text"), data.get("voice") or {}
@@ -100,6 +100,10 @@ class Wyoming:
         program = {"name": "parlance", "description": "parlance text-to-speech", **about, "voices": voices,
                    "supports_synthesize_streaming": False}  # fmt: skip
         return {kind: [] for kind in ("asr", "handle", "intent", "wake", "mic", "snd")} | {"tts": [program]}
+
+
+def _told(error: TtsError) -> dict:
+    return {"text": error.message(), "code": error.code}
 
 
 def _tag(language: str) -> str:
