@@ -6,8 +6,8 @@
     python -m tests load --clients 1,4,16,64 --seconds 20
     python -m tests load --clients 16 --seconds 60 --leave 0.3 --slow 20 -- --queue 8
 
-Both print a table and write JSON. Sizes, baselines and floors of an op are its function in ``tests/kernels/bench.py``; texts and
-clients are in ``tests/serve/load.py``.
+Both print a table and write JSON. Sizes, baselines and floors of an op are its function in ``tests/kernels/bench.py``; texts
+and clients are in ``tests/serve/load.py``.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def main(argv: list[str] | None = None) -> int:
     bench.add_argument("--json", type=Path, default=None, help="written file; default OP.json")
     bench.set_defaults(run=run_bench, cases=list(CASES))
     load = commands.add_parser("load", help="ask a server for speech")
-    load.add_argument("--clients", type=lambda text: [int(n) for n in text.split(",")], default=[1, 4, 16, 64], metavar="N,N...",
-                      help="who ask at once, a row each (default 1,4,16,64)")  # fmt: skip
+    load.add_argument("--clients", type=lambda text: [int(n) for n in text.split(",")], default=[1, 4, 16, 64],
+                      metavar="N,N...", help="who ask at once, a row each (default 1,4,16,64)")  # fmt: skip
     load.add_argument("--seconds", type=float, default=20.0, help="of a row (default 20)")
     load.add_argument("--leave", type=float, default=0.0, help="share of answers left after their first sound")
     load.add_argument("--slow", type=int, default=0, help="clients besides, who read 1 KiB a second")

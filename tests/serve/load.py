@@ -125,10 +125,13 @@ async def _run(port: int, n: int, seconds: float, leave: float, slow: int) -> Ro
         task.cancel()
     took = time.monotonic() - began
     memory.append(await _memory(port))
-    first = _percentiles(tally.first_byte, 50, 95, 99)
-    return Row(n, round(took, 2), round(tally.whole / took, 3), round(tally.audio_seconds / took, 3), *first,
-               *_percentiles(tally.refused, 99), {str(code): n for code, n in sorted(tally.codes.items())}, tally.cut, tally.left,
-               tally.late, memory)  # fmt: skip
+    p50, p95, p99 = _percentiles(tally.first_byte, 50, 95, 99)
+    return Row(
+        clients=n, seconds=round(took, 2), requests_per_second=round(tally.whole / took, 3),
+        audio_per_second=round(tally.audio_seconds / took, 3), p50_ms=p50, p95_ms=p95, p99_ms=p99,
+        refused_p99_ms=_percentiles(tally.refused, 99)[0], codes={str(code): n for code, n in sorted(tally.codes.items())},
+        cut=tally.cut, left=tally.left, late=tally.late, memory_mb=memory,
+    )  # fmt: skip
 
 
 def _percentiles(times: list[float], *wanted: int) -> list[float | None]:

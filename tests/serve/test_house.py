@@ -76,7 +76,7 @@ def test_the_codec_goes_there_and_back(house):
     assert tokens.status == 200 and tokens.body == whole.getvalue()
     sound = house.ask("/v1/codec/decode?response_format=pcm", tokens.body)
     assert sound.body == to_pcm16(codec.decode(tokens.body)).tobytes()
-    bad = {"encode": (b"no audio", "audio.format"), "decode": (b"no tokens", "tokens.magic"),
+    bad = {"encode": (b"no audio", "audio.format"), "decode": (b"no tokens", "tokens.header.magic"),
            "encode?books=99": (recording, "codec.books")}  # fmt: skip
     for path, (body, code) in bad.items():
         answer = house.ask(f"/v1/codec/{path}", body)

@@ -185,6 +185,7 @@ def test_a_token_is_asked_for(serve, hum):
         refused = server.ask(SPEECH, {"input": "hi"}, {"Authorization": f"Bearer {token[:-1]}x"})
         assert refused.headers["www-authenticate"] == "Bearer" and refused.json["error"]["code"] == "serve.token"
         assert server.ask("/v1/voices", headers={"Authorization": f"Bearer {token}", "Host": "tts.example"}).status == 200
+        assert server.ask("/v1/voices", headers={"Host": "x/healthz?"}).status == 401
         assert server.ask("/healthz").status == 200 and not hum.calls
 
 

@@ -36,7 +36,8 @@ class Address(click.ParamType):
 @click.option("--model", metavar="NAME|DIR", help="megatts, fs2, or a model folder.")
 @click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True, metavar="N",
               help="Threads that share the requests.")  # fmt: skip
-@click.option("--threads", type=click.IntRange(1, 64), metavar="N", help="CPU threads of each worker; default: all, shared by the workers.")
+@click.option("--threads", type=click.IntRange(1, 64), metavar="N",
+              help="CPU threads of each worker; default: all, shared by the workers.")  # fmt: skip
 @click.option("--queue", type=click.IntRange(1, 1024), default=LIMITS.serve_queue, show_default=True, metavar="N",
               help="Requests that may wait for their first sound; more are answered 429.")  # fmt: skip
 @click.option("--streams", type=click.IntRange(1, 4096), default=LIMITS.serve_streams, show_default=True, metavar="N",

@@ -1,7 +1,7 @@
 """The HTTP face: routes, who may ask, bounded bodies, errors as JSON, and answers that go out while they are made.
 
-An error's body has the fields of OpenAI's (``message``, ``type``, ``param``, ``code``) and those of the error family. Once sound
-has been sent an error cannot change the status: the body then ends without its last chunk, which every client sees as cut off.
+An error's body has the fields of OpenAI's (``message``, ``type``, ``param``, ``code``) and those of the error family. Once
+sound has been sent an error cannot change the status: the body then ends without its last chunk, and every client sees it cut off.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ OPEN_PATHS = ("/healthz", "/readyz")  # of them nobody learns anything
 _KIND_STATUS = ((UsageError, 400), (DataError, 400), (UnavailableError, 404), (NotPermittedError, 403), (ResourceError, 413),
                 (TemporaryError, 503))  # fmt: skip
 _CODE_STATUS = {
-    "serve.busy": 429, "serve.deadline": 504, "serve.token": 401, "serve.path": 404, "serve.method": 405, "serve.body_slow": 408,
-    "serve.media_type": 415,
+    "serve.token": 401, "serve.path": 404, "serve.method": 405, "serve.body_slow": 408, "serve.media_type": 415,
+    "serve.busy": 429, "serve.deadline": 504,
 }  # fmt: skip
 _log = logging.getLogger("parlance.serve")
 
@@ -166,8 +166,8 @@ class Pages:
 
 
 class Answer:
-    """An ASGI response: a job's pieces as they come. The job is cancelled when its reader is gone, reads nothing for a while, or
-    keeps it waiting for longer than hearing it twice takes."""
+    """An ASGI response: a job's pieces as they come. The job is cancelled when its reader is gone, reads nothing for a while,
+    or keeps it waiting for longer than hearing it twice takes."""
 
     def __init__(self, pages: Pages, job: Job, media_type: str):
         self.pages, self.job, self.media_type = pages, job, media_type
@@ -247,7 +247,7 @@ class Guard:
                                      fix="Use http://127.0.0.1, or --token-file with --host.")  # fmt: skip
         if origin not in (None, f"http://{host}", f"https://{host}"):
             return NotPermittedError("pages of other sites may not ask.", where="Origin", value=origin, code="serve.origin")
-        if self.token and request.url.path not in OPEN_PATHS:
+        if self.token and request.scope["path"] not in OPEN_PATHS:  # not of request.url, into which Host goes
             shown = request.headers.get("authorization", "").encode("latin-1", "replace")
             if not hmac.compare_digest(shown, b"Bearer " + self.token):
                 return NotPermittedError("the token is missing or wrong.", where="Authorization", code="serve.token",

@@ -38,17 +38,21 @@ class Metrics:
         )
         lines = []
         for name, kind, meaning, value in single:
-            lines += [f"# HELP {name} {meaning}", f"# TYPE {name} {kind}", f"{name} {value:.10g}"]
-        lines += ["# HELP tts_info The model that is served.", "# TYPE tts_info gauge", f'tts_info{{model="{_escaped(model)}"}} 1']
-        lines += ["# HELP tts_requests_total Answers by path and status.", "# TYPE tts_requests_total counter"]
+            lines += [*_head(name, kind, meaning), f"{name} {value:.10g}"]
+        lines += [*_head("tts_info", "gauge", "The model that is served."), f'tts_info{{model="{_escaped(model)}"}} 1']
+        lines += _head("tts_requests_total", "counter", "Answers by path and status.")
         lines += [f'tts_requests_total{{path="{path}",code="{code}"}} {n}' for (path, code), n in sorted(self.requests.items())]
         name, total = "tts_first_byte_seconds", 0
-        lines += [f"# HELP {name} From the request to the first sound.", f"# TYPE {name} histogram"]
+        lines += _head(name, "histogram", "From the request to the first sound.")
         for most, count in zip((*BUCKETS, "+Inf"), self._first_bytes, strict=True):
             total += count
             lines.append(f'{name}_bucket{{le="{most}"}} {total}')
         lines += [f"{name}_sum {self._first_sum:.6f}", f"{name}_count {total}"]
         return "\n".join(lines) + "\n"
+
+
+def _head(name: str, kind: str, meaning: str) -> list[str]:
+    return [f"# HELP {name} {meaning}", f"# TYPE {name} {kind}"]
 
 
 def _escaped(value: str) -> str:

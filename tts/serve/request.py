@@ -1,7 +1,7 @@
 """``POST /v1/audio/speech``: the fields of OpenAI's endpoint and ours, checked before anything else happens.
 
-Sources: OpenAI's API reference, "Create speech"; what differs: other voices and models, ``instructions`` refused because no model
-here follows them, no ``aac``, longer texts, ``stream_format`` ``ndjson``, and the fields after ``instructions``.
+Source: OpenAI's API reference, "Create speech". What differs: other voices and models; ``instructions`` are refused because no
+model here follows them; no ``aac``; longer texts; ``stream_format`` ``ndjson``; the fields after ``instructions``.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class SpeechRequest:
         _check_model(given.get("model", model), model)
         if given.get("instructions"):
             raise UsageError("no model here follows instructions.", where="instructions", code="request.instructions",
-                             fix="Leave them out; speed, pitch_st, pitch_range and energy_db change how is spoken.")  # fmt: skip
+                             fix="Leave them out; speed, pitch_st, pitch_range and energy_db are followed.")  # fmt: skip
         check_range("speed", given.get("speed", 1.0), 0.25, 4.0)
         check_range("seed", given.get("seed", 0), 0, 2**63 - 1, Integral)
         controls = {name: given[name] for name in ("pitch_st", "pitch_range", "energy_db") if name in given}
@@ -119,7 +119,7 @@ def check_text(text: str | None, max_chars: int = LIMITS.serve_text_chars) -> st
 
 
 def voice_of(asked: str | dict | None, voices: Mapping) -> str | None:
-    """The name of a voice that exists, of a name of ours or OpenAI's, or ``{"id": name}``; it is only looked up, never opened."""
+    """The name of a voice that exists, of a name of ours or OpenAI's, or ``{"id": name}``; only looked up, never opened."""
     name = asked if asked is None or isinstance(asked, str) else asked.get("id")
     if isinstance(asked, dict) and not (isinstance(name, str) and len(asked) == 1):
         raise DataError('a voice is a name, or {"id": name}.', where="voice", value=asked, code="request.type")

@@ -121,16 +121,18 @@ async def read_event(reader: asyncio.StreamReader) -> tuple[str, dict] | None:
     try:
         line = await reader.readline()
     except ValueError:
-        raise DataError(f"a line of more than {LIMITS.serve_head_bytes:,} bytes.", where="wyoming", code="wyoming.line") from None
+        most = LIMITS.serve_head_bytes
+        raise DataError(f"a line of more than {most:,} bytes.", where="wyoming", code="wyoming.line", limit=most) from None
     if not line:
         return None
     head = strict_json.loads(line, "wyoming")
     if not isinstance(head, dict) or not isinstance(head.get("type"), str) or not isinstance(head.get("data") or {}, dict):
         raise DataError("a line is no event.", where="wyoming", code="wyoming.event")
     data, lengths = dict(head.get("data") or {}), [head.get(name) or 0 for name in ("data_length", "payload_length")]
-    for length, most in zip(lengths, (LIMITS.serve_json_bytes, LIMITS.serve_json_bytes), strict=True):
-        if isinstance(length, bool) or not isinstance(length, int) or not 0 <= length <= most:
-            raise DataError(f"a length is no whole number from 0 to {most:,}.", where="wyoming", code="wyoming.length")
+    for length in lengths:
+        if isinstance(length, bool) or not isinstance(length, int) or not 0 <= length <= LIMITS.serve_json_bytes:
+            raise DataError(f"a length is no whole number from 0 to {LIMITS.serve_json_bytes:,}.", where="wyoming",
+                            code="wyoming.length", limit=LIMITS.serve_json_bytes)  # fmt: skip
     if lengths[0]:
         more = strict_json.loads(await reader.readexactly(lengths[0]), "wyoming")
         if not isinstance(more, dict):

@@ -235,7 +235,7 @@ def encode_chunks(
     still gathers, and the rest. Arguments and errors as ``write_audio``.
 
     The size in a WAV header is 0xFFFFFFFF, as to a pipe. MP3 has a constant bit rate, 64 kbit/s when None, because the length
-    of another could not be told, and lasts up to 0.1 s longer. FLAC needs its length in front: it comes when all of it is known.
+    of another could not be told, and lasts up to 0.1 s longer. FLAC needs its length in front: it comes when all is known.
     """
     name = format_of("-", format)
     options = _coding(name, sample_rate, MP3_STREAM_KBPS if name == "mp3" and bitrate is None else bitrate)
@@ -393,7 +393,7 @@ def _write_coded(file: BinaryIO, chunks: Iterable[np.ndarray], sample_rate: int,
 
 
 def _coded(file, chunks: Iterable[np.ndarray], sample_rate: int, options: dict, note: Note | None) -> Iterator[None]:
-    """Through libsndfile, a step a chunk. It writes to the descriptor itself: an interruption inside a callback would be lost."""
+    """Through libsndfile, a step a chunk. It writes to a descriptor itself: an interruption inside a callback would be lost."""
     soundfile = import_soundfile()
     target = file if isinstance(file, io.BytesIO | _Passing) else file.fileno()
     lossless = options["subtype"] == "PCM_16"
