@@ -2,10 +2,12 @@
 
 import base64
 import json
+import signal
 import socket
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -121,7 +123,7 @@ BAD = [
 
 
 def test_bad_requests_are_told_and_open_nothing(hummed):
-    hummed.ask(SPEECH, {"input": "hi", "voice": "nobody"})  # imports are done
+    hummed.ask(SPEECH, {"input": "hi", "language": "de"})  # what is read once has been read
     calls, opened = len(hummed.hum.calls), []
     watching = True
 
@@ -285,6 +287,20 @@ def test_stopping_finishes_what_is_spoken_and_sends_away_what_waits(serve, hum):
         assert len(read_audio(spoken.result().body)) == 3 * RATE
         server.thread.join(20)
         assert not server.thread.is_alive() and "never" not in hum.said
+
+
+def test_a_second_signal_stops_at_once(serve, hum):
+    with serve(hum) as server:
+        client = send(server.port, {"input": "a hold b", "response_format": "wav"})
+        until(hum.held.is_set)
+        server.server.handle_exit(signal.SIGTERM, None)
+        until(lambda: server.engine.draining)
+        server.server.handle_exit(signal.SIGTERM, None)
+        with suppress(ConnectionError):
+            assert not client.makefile("rb").read().endswith(b"0\r\n\r\n")
+        hum.gate.release()
+        server.thread.join(20)
+        assert not server.thread.is_alive() and "b" not in hum.said
 
 
 def test_heads_that_do_not_come_and_connections_beyond_the_limit_are_closed(serve, hum, monkeypatch):

@@ -1,7 +1,7 @@
 """The HTTP face: routes, who may ask, bounded bodies, errors as JSON, and answers that go out while they are made.
 
 An error's body has the fields of OpenAI's (``message``, ``type``, ``param``, ``code``) and those of the error family. Once
-sound has been sent an error cannot change the status: the body then ends without its last chunk, and every client sees it cut off.
+sound has been sent an error cannot change the status: the body then ends without its last chunk, as every client sees.
 """
 
 from __future__ import annotations

@@ -151,7 +151,11 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
     def handle_exit(self, sig, frame) -> None:
-        self.force_exit, self.should_exit = self.should_exit, True
+        if self.should_exit:
+            self.force_exit = True
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()
+        self.should_exit = True
 
 
 def make_server(settings: Settings, service: Service) -> Server:
