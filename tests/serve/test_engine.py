@@ -133,6 +133,28 @@ def test_errors_reach_the_reader_and_not_the_other_jobs():
     assert run(scene) == (b"x", 0)
 
 
+def test_no_piece_is_lost_between_the_last_look_and_the_end():
+    """The piece and the end come while the reader has seen that nothing is there, and not yet whether anything will be."""
+
+    async def scene(engine):
+        job = engine.submit(lambda job: iter([b"x"]))
+        looked, taken = False, engine.taken
+
+        def look(job):
+            nonlocal looked
+            found = taken(job)
+            if not looked:
+                looked = True
+                engine.start()
+                until(lambda: job.ended)
+            return found
+
+        engine.taken = look
+        return await joined(job)
+
+    assert run(scene) == b"x"
+
+
 def test_many_jobs_on_two_threads_are_each_whole():
     def pieces_of(name):
         def pieces(job):

@@ -55,12 +55,9 @@ class Job:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """The pieces that are not empty, as they come; raises what goes wrong on the way."""
-        while True:
-            piece = self._engine.taken(self)
-            if piece:
-                yield piece
-            elif self.ended:
-                break
+        while (data := self._engine.taken(self)) is not None:
+            if data:
+                yield data
             else:
                 await self._change()
         if self.error is not None:
@@ -139,13 +136,14 @@ class Engine:
         return job
 
     def taken(self, job: Job) -> bytes | None:
-        """The bytes that are there of a job; a job that has nothing more to give is forgotten."""
+        """The bytes that are there of a job; None when there will be no more, and the job is forgotten."""
         with self._changed:
             data = b"".join(job.pieces)
             job.pieces.clear()
             job.held = 0
-            if job.ended:
+            if job.ended and not data:
                 self._forget(job)
+                return None
             self._changed.notify()
         return data
 
