@@ -237,6 +237,19 @@ def test_what_is_too_much_is_refused_at_once(serve, hum):
         assert 'tts_requests_total{path="/v1/audio/speech",code="429"} 20' in told and "tts_queue 0" in told
 
 
+def test_one_other_machine_does_not_take_all_the_room(serve, hum, monkeypatch):
+    monkeypatch.setattr("tts.serve.app.is_loopback", lambda host: False)
+    monkeypatch.setattr("tts.serve.app.LIMITS", replace(LIMITS, serve_per_client=1))
+    with serve(hum) as server, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(server.ask, SPEECH, {"input": "hold"})
+        until(hum.held.is_set)
+        refused = server.ask(SPEECH, {"input": "hi"})
+        assert refused.status == 429 and "this address" in refused.json["error"]["message"]
+        hum.gate.release()
+        assert first.result().status == 200
+        until(lambda: server.ask(SPEECH, {"input": "hi"}).status == 200)
+
+
 def test_work_for_a_client_who_has_gone_ends(serve, hum):
     with serve(hum) as server:
         client = send(server.port, {"input": "a hold " + "b " * 5000, "response_format": "wav"})

@@ -48,6 +48,7 @@ class Limits:
     serve_audio_seconds: float = _limit(1800.0, "s", "sound of one request, in or out", "tts.serve.service")
     serve_queue: int = _limit(16, "requests", "that wait for their first sound; --queue", "tts.serve.engine")
     serve_streams: int = _limit(32, "requests", "that are answered at once; --streams", "tts.serve.engine")
+    serve_per_client: int = _limit(8, "requests", "of one other machine that are answered at once", "tts.serve.app")
     serve_buffer_bytes: int = _limit(256 * 1024, "bytes", "made ahead of a reader; then its work pauses", "tts.serve.engine")
     serve_connections: int = _limit(256, "connections", "open at once", "tts.serve.server")
     serve_head_bytes: int = _limit(16 * 1024, "bytes", "head of a request, line of the Wyoming protocol", "tts.serve.server")

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import ipaddress
 import logging
 import time
+from collections import Counter
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
@@ -96,27 +98,29 @@ class Pages:
 
     def __init__(self, service: Service, max_chars: int):
         self.service, self.max_chars, self.metrics = service, max_chars, Metrics()
+        self.answers: Counter[str] = Counter()  # that are being given, by address
         self._uploads = 0  # that are being received
 
     async def speech(self, request: Request) -> Response:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise DataError("the body is not declared as JSON.", where="Content-Type", code="serve.media_type",
                             fix="Send it as application/json.")  # fmt: skip
+        client = self._client(request)
         data = await body_of(request, LIMITS.serve_json_bytes)
         asked = SpeechRequest.parse(data, self.service.model, self.service.voices, self.max_chars)
         form = asked.response_format if asked.stream_format == "audio" else asked.stream_format
-        return Answer(self, self.service.speak(asked), MEDIA_TYPES[form])
+        return Answer(self, client, self.service.speak(asked), MEDIA_TYPES[form])
 
     async def encode(self, request: Request) -> Response:
-        query = _query(request, books=int)
+        query, client = _query(request, books=int), self._client(request)
         recording = await self._upload(request)
-        return Answer(self, self.service.encode(recording, query.get("books")), "application/octet-stream")
+        return Answer(self, client, self.service.encode(recording, query.get("books")), "application/octet-stream")
 
     async def decode(self, request: Request) -> Response:
-        query = _query(request, response_format=str, seed=int)
+        query, client = _query(request, response_format=str, seed=int), self._client(request)
         form = check_format(query.get("response_format", "wav"), "response_format")
         tokens = await self._upload(request)
-        return Answer(self, self.service.decode(tokens, form, query.get("seed", 0)), MEDIA_TYPES[form])
+        return Answer(self, client, self.service.decode(tokens, form, query.get("seed", 0)), MEDIA_TYPES[form])
 
     async def voices(self, request: Request) -> Response:
         return JSONResponse({"voices": self.service.describe_voices()})
@@ -154,10 +158,16 @@ class Pages:
     def _model(self) -> dict:
         return {"id": self.service.model, "object": "model", "created": 0, "owned_by": "parlance-tts"}
 
+    def _client(self, request: Request) -> str:
+        """The address of who asks, when it may have one more answer."""
+        address = request.client.host if request.client else ""
+        if self.answers[address] >= LIMITS.serve_per_client and not is_loopback(address):
+            raise _busy("requests of this address", LIMITS.serve_per_client)
+        return address
+
     async def _upload(self, request: Request) -> bytes:
         if self._uploads >= LIMITS.serve_uploads:
-            raise TemporaryError("too many uploads.", where="tts serve", code="serve.busy", limit=LIMITS.serve_uploads,
-                                 fix="Try again after the time in Retry-After.")  # fmt: skip
+            raise _busy("uploads", LIMITS.serve_uploads)
         self._uploads += 1
         try:
             return await body_of(request, LIMITS.serve_upload_bytes)
@@ -169,10 +179,11 @@ class Answer:
     """An ASGI response: a job's pieces as they come. The job is cancelled when its reader is gone, reads nothing for a while,
     or keeps it waiting for longer than hearing it twice takes."""
 
-    def __init__(self, pages: Pages, job: Job, media_type: str):
-        self.pages, self.job, self.media_type = pages, job, media_type
+    def __init__(self, pages: Pages, client: str, job: Job, media_type: str):
+        self.pages, self.client, self.job, self.media_type = pages, client, job, media_type
 
     async def __call__(self, scope, receive, send) -> None:
+        self.pages.answers[self.client] += 1
         told, gone = asyncio.create_task(self._tell(scope, receive, send)), asyncio.create_task(_gone(receive))
         try:
             await asyncio.wait((told, gone), return_when=asyncio.FIRST_COMPLETED)
@@ -182,6 +193,7 @@ class Answer:
             told.cancel()
             gone.cancel()
             self.job.cancel()
+            self.pages.answers -= Counter([self.client])  # keeps no zeros
 
     async def _tell(self, scope, receive, send) -> None:
         try:
@@ -255,6 +267,14 @@ class Guard:
         return None
 
 
+def is_loopback(host: str) -> bool:
+    """Whether an address is of this machine alone; a name is, when it is localhost."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 async def body_of(request: Request, most: int) -> bytes:
     """The body of a request.
 
@@ -276,6 +296,11 @@ async def body_of(request: Request, most: int) -> bytes:
         raise TemporaryError("the body did not come in time.", where="request", code="serve.body_slow",
                              limit=LIMITS.serve_body_seconds) from None  # fmt: skip
     return bytes(data)
+
+
+def _busy(what: str, limit: int) -> TemporaryError:
+    return TemporaryError(f"too many {what}.", where="tts serve", code="serve.busy", limit=limit,
+                          fix="Try again after the time in Retry-After.")  # fmt: skip
 
 
 def _query(request: Request, **kinds: type) -> dict:

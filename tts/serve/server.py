@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 import signal
 import socket
@@ -20,7 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from tts.base import files
 from tts.base.errors import DataError, NotPermittedError, UnavailableError
 from tts.base.limits import LIMITS
-from tts.serve.app import build
+from tts.serve.app import build, is_loopback
 from tts.serve.engine import Engine
 from tts.serve.service import Service
 
@@ -48,14 +47,6 @@ class Settings:
                 token = "Pass --token-file FILE" if flag == "--host" else "Leave it on 127.0.0.1"
                 raise NotPermittedError(f"{host} is reached by other machines.", where=flag, code="serve.open",
                                         fix=f"{token}, or --insecure when whoever reaches it may speak.")  # fmt: skip
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address is of this machine alone; a name is, when it is localhost."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def read_token(path: str | Path) -> str:
