@@ -311,6 +311,7 @@ def test_a_second_signal_stops_at_once(serve, hum):
         server.server.handle_exit(signal.SIGTERM, None)
         with suppress(ConnectionError):
             assert not client.makefile("rb").read().endswith(b"0\r\n\r\n")
+        until(lambda: server.engine.open == 0)
         hum.gate.release()
         server.thread.join(20)
         assert not server.thread.is_alive() and "b" not in hum.said

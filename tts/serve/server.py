@@ -119,7 +119,7 @@ class Connection(H11Protocol):
 
 class Server(uvicorn.Server):
     """Stops on SIGTERM and SIGINT: what waits is sent away, what is spoken is finished, and the exit code is 0; at the second
-    signal it stops at once."""
+    signal nothing is finished but the piece that is being made."""
 
     def __init__(self, config: uvicorn.Config, service: Service):
         super().__init__(config)
@@ -142,8 +142,7 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
     def handle_exit(self, sig, frame) -> None:
-        if self.should_exit:
-            self.force_exit = True
+        if self.should_exit:  # again
             for connection in list(self.server_state.connections):
                 connection.transport.abort()
         self.should_exit = True
