@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 import re
 from collections.abc import Iterable, Iterator
@@ -209,9 +210,8 @@ class Codec:
 
         blocks = audio if isinstance(audio, Iterator) else read_blocks(_source(audio, None))
         encoder = self.encoder(n_books)
-        header = TokenHeader(self.name, self.weights, SAMPLE_RATE, HOP_LENGTH, encoder.n_q, self.bits, metadata=metadata or {})
         with nullcontext(target) if hasattr(target, "write") else atomic_file(target, force) as file:
-            tokens = TokenWriter(file, header)
+            tokens = self._writer(file, encoder, metadata)
             for block in blocks:
                 tokens.write(encoder.push(block))
                 if heard:
@@ -219,6 +219,36 @@ class Codec:
             tokens.write(encoder.flush())
             tokens.close(encoder.n_samples)
         return Encoded(encoder.n_samples / SAMPLE_RATE, encoder.n_q, -(-encoder.n_samples // HOP_LENGTH), tokens.n_bytes)
+
+    def encode_stream(self, blocks: Iterable[np.ndarray], n_books: int | None = None, metadata: dict | None = None):
+        """The token file of :meth:`encode_file` for a sound that comes in pieces.
+
+        Args:
+            blocks: [S_i] float32 at 24 kHz.
+            n_books, metadata: As for :meth:`encode`.
+
+        Yields:
+            Bytes for every piece, none where nothing is full yet, and the rest.
+        """
+        encoder, file = self.encoder(n_books), io.BytesIO()
+        tokens = self._writer(file, encoder, metadata)
+
+        def taken() -> bytes:
+            data = file.getvalue()
+            file.seek(0)
+            file.truncate()
+            return data
+
+        for block in blocks:
+            tokens.write(encoder.push(block))
+            yield taken()
+        tokens.write(encoder.flush())
+        tokens.close(encoder.n_samples)
+        yield taken()
+
+    def _writer(self, file, encoder: StreamEncoder, metadata: dict | None) -> TokenWriter:
+        header = TokenHeader(self.name, self.weights, SAMPLE_RATE, HOP_LENGTH, encoder.n_q, self.bits, metadata=metadata or {})
+        return TokenWriter(file, header)
 
     def decode_stream(self, reader: TokenReader, seed: int = 0, force: bool = False, salvage: bool = False, lost=None):
         """Samples of a token file as it is read, in little memory: exactly as many as were encoded.

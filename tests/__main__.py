@@ -1,9 +1,13 @@
 """``python -m tests bench OP``: speed of a kernel on this GPU, told only when its tests pass.
+``python -m tests load``: waiting times of the clients of ``tts serve`` on this machine.
 
     python -m tests bench rvq_decode --json rvq_decode.json
     python -m tests bench all --seconds 0.5
+    python -m tests load --clients 1,4,16,64 --seconds 20
+    python -m tests load --clients 16 --seconds 60 --leave 0.3 --slow 20 -- --queue 8
 
-Prints a table and writes JSON. Sizes, baselines and floors of an op are its function in ``tests/kernels/bench.py``.
+Both print a table and write JSON. Sizes, baselines and floors of an op are its function in ``tests/kernels/bench.py``; texts
+and clients are in ``tests/serve/load.py``.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ def tests_of(op: str) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    from tests.kernels.bench import CASES, measure, table
+    from tests.kernels.bench import CASES
 
     parser = argparse.ArgumentParser(prog="python -m tests", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     commands = parser.add_subparsers(required=True)
@@ -32,25 +36,53 @@ def main(argv: list[str] | None = None) -> int:
     bench.add_argument("op", choices=[*CASES, "all"])
     bench.add_argument("--seconds", type=float, default=2.0, help="of measuring a row, at least 50 calls (default 2)")
     bench.add_argument("--json", type=Path, default=None, help="written file; default OP.json")
+    bench.set_defaults(run=run_bench, cases=list(CASES))
+    load = commands.add_parser("load", help="ask a server for speech")
+    load.add_argument("--clients", type=lambda text: [int(n) for n in text.split(",")], default=[1, 4, 16, 64],
+                      metavar="N,N...", help="who ask at once, a row each (default 1,4,16,64)")  # fmt: skip
+    load.add_argument("--seconds", type=float, default=20.0, help="of a row (default 20)")
+    load.add_argument("--leave", type=float, default=0.0, help="share of answers left after their first sound")
+    load.add_argument("--slow", type=int, default=0, help="clients besides, who read 1 KiB a second")
+    load.add_argument("--json", type=Path, default=Path("load.json"), help="written file; default load.json")
+    load.add_argument("serve", nargs="*", help="after --: arguments of tts serve")
+    load.set_defaults(run=run_load)
     args = parser.parse_args(argv)
+    return args.run(args)
 
+
+def run_load(args) -> int:
+    from tests.serve.load import HEAD, measure
+
+    print(HEAD)
+    report = measure(args.clients, args.seconds, args.leave, args.slow, args.serve, lambda line: print(line, flush=True))
+    _write(report, args.json)
+    return 0
+
+
+def run_bench(args) -> int:
     import torch
+
+    from tests.kernels.bench import measure, table
 
     if not torch.cuda.is_available():
         print("no CUDA device: the Triton kernels have no speed here", file=sys.stderr)
         return 69
-    ops = list(CASES) if args.op == "all" else [args.op]
+    ops = args.cases if args.op == "all" else [args.op]
     red = [op for op in ops if tests_of(op)]
     if red:
         print(f"no report: tests of {', '.join(red)} fail", file=sys.stderr)
         return 1
     report = measure(ops, args.seconds)
     print(table(report))
+    _write(report, args.json or Path(f"{args.op}.json"))
+    return 0 if all(row["equal"] for row in report["rows"]) else 1
+
+
+def _write(report: dict, path: Path) -> None:
     from tts.base.files import atomic_write
     from tts.base.strict_json import dumps
 
-    atomic_write(args.json or Path(f"{args.op}.json"), dumps(report) + "\n", force=True)
-    return 0 if all(row["equal"] for row in report["rows"]) else 1
+    atomic_write(path, dumps(report) + "\n", force=True)
 
 
 if __name__ == "__main__":

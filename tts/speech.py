@@ -77,14 +77,6 @@ class Speech:
 
     def to_dict(self) -> dict:
         """Everything but the samples, for JSON."""
-
-        def rows(spans):
-            return [
-                {"label": s.label, "start": round(s.start, 4), "end": round(s.end, 4), "source": s.source}
-                | ({"spoken": s.spoken} if s.spoken else {})
-                for s in spans
-            ]
-
         return {
             "text": self.text,
             "language": self.language,
@@ -130,6 +122,20 @@ class Speech:
         ]
 
 
+def rows(spans: Iterable[Span]) -> list[dict]:
+    """Spans for JSON, one dict each."""
+    return [
+        {"label": s.label, "start": round(s.start, 4), "end": round(s.end, 4), "source": s.source}
+        | ({"spoken": s.spoken} if s.spoken else {})
+        for s in spans
+    ]
+
+
+def moved(spans: Iterable[Span], seconds: float) -> list[Span]:
+    """The spans so much later."""
+    return [replace(s, start=s.start + seconds, end=s.end + seconds) for s in spans]
+
+
 class Account:
     """What the chunks of a stream say of themselves, while their samples go elsewhere; times move with the samples.
 
@@ -146,7 +152,7 @@ class Account:
         """Note the next chunk of the stream; its samples come back, to be written."""
         offset = self.length / chunk.sample_rate
         for name, spans in self._spans.items():
-            spans += [replace(s, start=s.start + offset, end=s.end + offset) for s in getattr(chunk, name)]
+            spans += moved(getattr(chunk, name), offset)
         self.length += len(chunk.samples)
         self._last = replace(chunk, samples=chunk.samples[:0], words=(), phones=(), chunks=(), prosody=())
         return chunk.samples

@@ -22,6 +22,7 @@ LAYERS = {
 }
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 HEAVY = {"torch", "scipy", "soundfile", "phonemizer", "numba", "triton", "soxr", "pyworld", "safetensors", "lightning_fabric"}
+HEAVY |= {"starlette", "uvicorn"}
 
 
 def layer(name: str) -> str | None:
@@ -114,6 +115,7 @@ def test_everything_imported_is_declared():
         "import tts.registry, tts.doctor",
         "import tts.cli; tts.cli.run(['--help'])",
         "import tts.cli; tts.cli.run(['synth', '--help'])",
+        "import tts.cli; tts.cli.run(['serve', '--help'])",
         "import tts.cli; tts.cli.run(['limits'])",
         "import tts.cli; tts.cli.run(['codec', 'encode', '--help'])",
         "import tts.cli; assert tts.cli.run(['codec', 'info', 'tests/golden/tokens/speech.ptok']) == 0",

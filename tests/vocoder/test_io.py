@@ -18,8 +18,10 @@ from vocoder.audio.io import (
     FORMATS,
     check_speech,
     encode_audio,
+    encode_chunks,
     read_audio,
     read_blocks,
+    read_comment,
     read_info,
     resample,
     resample_chunks,
@@ -53,6 +55,24 @@ def test_every_format_returns_the_sound_and_its_length(format):
     assert np.corrcoef(again, wav)[0, 1] > 0.99
     if format in ("wav", "flac"):
         assert np.abs(again - wav).max() <= 0.5 / 32768 + 1e-9
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_file_that_is_sent_while_it_is_made_is_the_same_sound(format):
+    wav = tone(2.0) * np.hanning(2 * RATE).astype(np.float32)
+    pieces = list(encode_chunks(np.array_split(wav, 9), RATE, format, note=lambda facts: f"at {facts['sample_rate']}"))
+    sent = b"".join(pieces)
+    if format in ("wav", "flac", "pcm"):
+        again = np.frombuffer(sent, "<i2") / 32768 if format == "pcm" else read_audio(sent)
+        assert np.abs(again - wav).max() <= 0.5 / 32768 + 1e-9
+    else:
+        again = read_audio(sent)
+        assert len(wav) <= len(again) <= len(wav) + (0.1 * RATE if format == "mp3" else 0)
+    assert format == "pcm" or read_comment(sent).strip() == "at 24000"
+    early = sum(map(len, pieces[:5]))
+    assert early == 0 if format == "flac" else early > 0.2 * len(sent)
+    with pytest.raises(DataError, match="nan"):
+        list(encode_chunks([wav, wav * np.nan], RATE, format))
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,22 @@ class Limits:
     token_metadata_bytes: int = _limit(32 * 1024, "bytes", "metadata of a token file, JSON", "codec.tokenfile")
     token_books: int = _limit(32, "books", "codebooks of a token file", "codec.tokenfile")
     token_frames: int = _limit(2_000_000, "frames", "codes in memory, blocks of a salvage; streams have no limit", "codec.codes")
+    serve_json_bytes: int = _limit(256 * 1024, "bytes", "a request in JSON", "tts.serve.app")
+    serve_upload_bytes: int = _limit(16 * MIB, "bytes", "a recording or token file sent to the server", "tts.serve.app")
+    serve_uploads: int = _limit(8, "uploads", "that are received at once", "tts.serve.app")
+    serve_text_chars: int = _limit(20_000, "characters", "text of one request", "tts.serve.request")
+    serve_audio_seconds: float = _limit(1800.0, "s", "sound of one request, in or out", "tts.serve.service")
+    serve_queue: int = _limit(16, "requests", "that wait for their first sound; --queue", "tts.serve.engine")
+    serve_streams: int = _limit(32, "requests", "that are answered at once; --streams", "tts.serve.engine")
+    serve_per_client: int = _limit(8, "requests", "of one other machine that are answered at once", "tts.serve.app")
+    serve_buffer_bytes: int = _limit(256 * 1024, "bytes", "made ahead of a reader; then its work pauses", "tts.serve.engine")
+    serve_connections: int = _limit(256, "connections", "open at once", "tts.serve.server")
+    serve_head_bytes: int = _limit(16 * 1024, "bytes", "head of a request, line of the Wyoming protocol", "tts.serve.server")
+    serve_head_seconds: float = _limit(10.0, "s", "until the head of a request is complete", "tts.serve.server")
+    serve_body_seconds: float = _limit(30.0, "s", "until the body of a request is complete", "tts.serve.app")
+    serve_first_seconds: float = _limit(30.0, "s", "until the first sound", "tts.serve.app")
+    serve_stall_seconds: float = _limit(20.0, "s", "without a byte read by a client", "tts.serve.app")
+    serve_drain_seconds: float = _limit(30.0, "s", "for what is spoken when the server stops", "tts.serve.server")
 
     def rows(self) -> list[dict]:
         """One dict a limit: name, value, unit, meaning, enforced (the module that checks it)."""

@@ -30,6 +30,7 @@ COMMANDS = {
     "codec": "Encode speech to tokens and back.",
     "units": "Turn speech into discrete units, and read unit files.",
     "detect": "Tell whether audio carries the watermark and a provenance record.",
+    "serve": "Speak over HTTP, for OpenAI's clients and Home Assistant.",
     "text": "Show how a text will be read: words, phones, spans.",
     "voices": "List the voices, look into one, mix them, compare two.",
     "languages": "List the languages and what the model heard of each.",

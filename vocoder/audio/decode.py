@@ -132,6 +132,7 @@ def decoder(file: BinaryIO, size: int, where: str) -> Iterator[tuple[AudioInfo, 
     if magic == b"OggS":
         _check_ogg_end(file, size, where)
     soundfile = import_soundfile()
+    mp3_tells_length = _mp3_tells_length(file)
     file.seek(0)
     try:
         sound = soundfile.SoundFile(file)
@@ -153,7 +154,8 @@ def decoder(file: BinaryIO, size: int, where: str) -> Iterator[tuple[AudioInfo, 
                 where=where,
                 code="audio.header.sample_rate",
             )
-        frames = sound.frames if 0 < sound.frames < 2**62 else None
+        known = 0 < sound.frames < 2**62 and (sound.format != "MP3" or mp3_tells_length)
+        frames = sound.frames if known else None
         yield AudioInfo(sound.format, sound.subtype, sound.samplerate, sound.channels, frames), _sound_blocks(sound, where)
 
 
@@ -172,6 +174,16 @@ def _check_ogg_end(file: BinaryIO, size: int, where: str) -> None:
             code="audio.truncated",
             fix="Copy or export it again.",
         )
+
+
+def _mp3_tells_length(file: BinaryIO) -> bool:
+    """Whether the first frame of an MP3 file tells its length; a stream's does not, and libsndfile guesses it by the bytes."""
+    file.seek(0)
+    head = file.read(10)
+    tag = sum(byte << 7 * (3 - i) for i, byte in enumerate(head[6:])) + 10 if head.startswith(b"ID3") else 0
+    file.seek(tag)
+    first = file.read(256)
+    return any(name in first for name in (b"Xing", b"Info", b"VBRI"))
 
 
 def _sound_blocks(sound, where: str) -> Iterator[np.ndarray]:

@@ -42,6 +42,8 @@ _RATES = {
     "OPUS": (8_000, 12_000, 16_000, 24_000, 48_000),
     "MPEG_LAYER_III": (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
 }
+MP3_STREAM_KBPS = 64.0
+_PIECE = 1 << 16  # bytes
 Note = Callable[[dict], str]  # what is known of the samples -> ASCII for the file's comment; "" for none
 _log = logging.getLogger("parlance.audio")
 
@@ -226,6 +228,42 @@ def encode_audio(
     return buffer.getvalue()
 
 
+def encode_chunks(
+    chunks: Iterable[np.ndarray], sample_rate: int, format: str = "wav", bitrate: float | None = None, note: Note | None = None
+) -> Iterator[bytes]:
+    """The bytes of an audio file while its samples come, for a reader who waits: a piece a chunk, empty where the encoder
+    still gathers, and the rest. Arguments and errors as ``write_audio``.
+
+    The size in a WAV header is 0xFFFFFFFF, as to a pipe. MP3 has a constant bit rate, 64 kbit/s when None, because the length
+    of another could not be told, and lasts up to 0.1 s longer. FLAC needs its length in front: it comes when all is known.
+    """
+    name = format_of("-", format)
+    options = _coding(name, sample_rate, MP3_STREAM_KBPS if name == "mp3" and bitrate is None else bitrate)
+    return _encoded(_finite(chunks), sample_rate, name, options, note)
+
+
+def _encoded(chunks: Iterator[np.ndarray], sample_rate: int, name: str, options: dict, note: Note | None) -> Iterator[bytes]:
+    chunks = itertools.chain([next(chunks, np.zeros(0, np.float32))], chunks)  # with the first, the note is known
+    if not FORMATS[name]:
+        comment = note({"sample_rate": sample_rate}) if note else ""
+        head = wavfile.wav_header(sample_rate, None, comment=comment) if name == "wav" else b""
+        for chunk in chunks:
+            yield head + wavfile.to_pcm16(chunk).tobytes()
+            head = b""
+    elif name == "flac":
+        with tempfile.TemporaryFile() as whole:
+            for _ in _coded(whole, chunks, sample_rate, options, note):
+                yield b""
+            whole.seek(0)
+            while piece := whole.read(_PIECE):
+                yield piece
+    else:
+        passing = _Passing()
+        for _ in _coded(passing, chunks, sample_rate, options, note):
+            yield passing.take()
+        yield passing.take()
+
+
 def write_audio(
     path: str | Path,
     wav: np.ndarray | Iterable[np.ndarray],
@@ -350,9 +388,14 @@ def _write_piped(file: BinaryIO, chunks: Iterable[np.ndarray], sample_rate: int,
 
 
 def _write_coded(file: BinaryIO, chunks: Iterable[np.ndarray], sample_rate: int, options: dict, note: Note | None) -> None:
-    """Through libsndfile. It writes to the descriptor itself: an interruption inside a callback would be lost."""
+    for _ in _coded(file, chunks, sample_rate, options, note):
+        pass
+
+
+def _coded(file, chunks: Iterable[np.ndarray], sample_rate: int, options: dict, note: Note | None) -> Iterator[None]:
+    """Through libsndfile, a step a chunk. It writes to a descriptor itself: an interruption inside a callback would be lost."""
     soundfile = import_soundfile()
-    target = file if isinstance(file, io.BytesIO) else file.fileno()
+    target = file if isinstance(file, io.BytesIO | _Passing) else file.fileno()
     lossless = options["subtype"] == "PCM_16"
     known = _Known(sample_rate, note, lossless)
     try:
@@ -363,11 +406,42 @@ def _write_coded(file: BinaryIO, chunks: Iterable[np.ndarray], sample_rate: int,
                 for start in range(0, len(chunk), sample_rate):  # its Vorbis and Opus need short writes
                     part = np.clip(chunk[start : start + sample_rate], -1.0, 1.0)
                     out.write(known.add(wavfile.to_pcm16(part)) if lossless else part)
+                yield
     except (soundfile.LibsndfileError, AssertionError) as error:  # AssertionError: it wrote less than it was given
         reason = str(error) or "the disk is full"
         raise FileError(f"encoding {options['format']} failed: {reason}.", code="audio.encode", fix="Free some space.") from error
     if known.room and lossless:
         _replace_comment(file, known)
+
+
+class _Passing:
+    """A file for libsndfile whose bytes are taken away as they come; what it would change in those stays as it was."""
+
+    def __init__(self):
+        self._first, self._place, self._held = 0, 0, bytearray()  # of the bytes that are held; of the next one
+
+    def write(self, data) -> int:
+        size, at = len(data), self._place - self._first
+        self._place += size
+        if at >= 0:
+            self._held[at : at + size] = data
+        return size
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._place = offset + (0, self._place, self._first + len(self._held))[whence]
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def read(self, size: int = -1) -> bytes:
+        return b""
+
+    def take(self) -> bytes:
+        data = bytes(self._held)
+        self._first += len(data)
+        self._held.clear()
+        return data
 
 
 class _Known:
