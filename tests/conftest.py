@@ -5,6 +5,7 @@ import os
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ["PARLANCE_ENGINE"] = "fp32"  # whatever was measured on this machine
 os.environ.setdefault("NUMBA_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
 
 _SAID = "The birch canoe slid on the smooth planks near the river, and nobody said a word about the weather of last summer."

@@ -418,6 +418,16 @@ class Synthesizer:
         style, tokens = fitted.tensors.style.numpy(), fitted.tensors.tokens.numpy()
         return replace(voice, style=style, tokens=tokens, model_id=self._config["model_id"])
 
+    def features(self, text: str, **request) -> tuple[np.ndarray, np.ndarray]:
+        """Mel [T, 100] and F0 [T] of a text's clauses, as the vocoder would get them but without watermark."""
+        reading, manner = self._begin(text, **request)
+        found = []
+        for i, clause in enumerate(manner.pronounced(reading)):
+            plan = self._prosody(i, clause, manner)
+            found.append(self._acoustic.infer(clause, manner.tensors, plan, noise=(manner.seed, i))[:2])
+        mel, f0 = zip(*found, strict=True)
+        return np.concatenate([each.numpy() for each in mel]), np.concatenate([each.numpy() for each in f0])
+
     def style(self, voice: Voice) -> np.ndarray:
         """Style vector [style_dim] of a voice with this model; errors as for speaking with it."""
         self._load()
@@ -460,7 +470,15 @@ class Synthesizer:
         self._loading = time.perf_counter() - started
 
     def _own_vocoder(self):
-        """The vocoder in the model's folder; else the house vocoder."""
+        """The vocoder in the model's folder, else the house vocoder; by the engine that was measured to be best here."""
+        from tts.engine import chosen, engage
+
+        vocoder = self.fresh_vocoder()
+        engage(vocoder.model, chosen(vocoder.config["model_id"]))
+        return vocoder
+
+    def fresh_vocoder(self):
+        """The vocoder as its folder has it, in float32."""
         from vocoder.api import Vocoder
 
         own = self.folder / "vocoder"

@@ -9,7 +9,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tts.base.errors import TtsError
@@ -30,14 +30,16 @@ class Finding:
     figures: dict = field(default_factory=dict)  # for --json
 
 
-def findings(model=None, threads: int | None = None) -> Iterator[Finding]:
-    """All checks, cheapest first, each as soon as it is done."""
+def findings(model=None, threads: int | None = None, bench: bool = False) -> Iterator[Finding]:
+    """All checks, cheapest first, each as soon as it is done; with ``bench`` the engines too."""
     yield command_owner()
     yield package_owner()
     yield versions()
     yield espeak()
     yield from models()
     yield render(model, threads)
+    if bench:
+        yield engines(model, threads)
 
 
 def command_owner() -> Finding:
@@ -174,3 +176,20 @@ def render(model=None, threads: int | None = None) -> Finding:
         f"{first * 1000:.0f} ms, load {load:.1f} s, peak memory {peak:.0f} MB",
         figures=figures,
     )
+
+
+def engines(model=None, threads: int | None = None) -> Finding:
+    """Engines of the vocoder side by side on one sentence; the best is kept for this machine."""
+    from tts import engine
+
+    try:
+        from tts.api import Synthesizer
+
+        synthesizer = Synthesizer(model=model, threads=threads)
+        rows = engine.measure(*synthesizer.features(SENTENCE), synthesizer.fresh_vocoder)
+        path = engine.store(rows, synthesizer.fresh_vocoder().config["model_id"])
+    except TtsError as error:
+        return Finding("engines", False, str(error), error.fix or "")
+    best = engine.best(rows)
+    return Finding("engines", True, f"{best} is used from now on ({path}; PARLANCE_ENGINE overrides)",
+                   figures={"engine": best, "least_snr_db": engine.LEAST_SNR, "rows": [asdict(row) for row in rows]})  # fmt: skip

@@ -184,6 +184,22 @@ def peers(context, runs, model, out, results):
 
 
 @evaluate.command()
+@with_outputs
+@click.option("--minutes", multiple=True, type=click.IntRange(1, 100), default=[1, 10, 100], show_default=True, metavar="N",
+              help="Minutes of text; may be repeated.")  # fmt: skip
+@MODEL
+@click.pass_context
+def length(context, minutes, model, out, results):
+    """Real-time factor and memory against the length of the text."""
+    from recipes.evaluate.length import measure_length
+
+    rows, records = measure_length(model, list(minutes))
+    write(context, "Cost against length", rows, records, [
+        "One fresh process a row, streamed; peak memory with the worker processes. Sentences of the same lengths in every "
+        "minute, their words in chance order. Goals: the same RTF and first audio in all rows, up to 24 MiB more in the last."])
+
+
+@evaluate.command()
 @table_options("dev")
 @click.option("--candidate", "candidates", multiple=True, metavar="NAME=MODEL", default=["fs2=fs2", "flow=flow"],
               show_default=True, help="An acoustic model, by installed name or folder; may be repeated.")

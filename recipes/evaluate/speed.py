@@ -23,7 +23,7 @@ def measure_speed(model: str | None, languages: list[str], runs: int) -> tuple[l
     records, rows = [], []
     for language in languages:
         request = {"model": model, "language": language, "word": WORD, "text": PARAGRAPHS[language]}
-        found = [_probe(request) for _ in track(range(runs), f"speed {language}")]
+        found = [probe(request) for _ in track(range(runs), f"speed {language}")]
         records += [{"what": "api", "language": language, **run} for run in found]
         middle = {key: statistics.median(run[key] for run in found) for key in found[0]}
         rows.append({"what": f"paragraph, {language}", "runs": runs, "RTF": round(middle["rtf"], 3),
@@ -36,8 +36,9 @@ def measure_speed(model: str | None, languages: list[str], runs: int) -> tuple[l
     return rows, records
 
 
-def _probe(request: dict) -> dict[str, float]:
-    return json.loads(_run([sys.executable, "-m", "recipes.evaluate.speed_probe", json.dumps(request)]))
+def probe(request: dict, timeout: float = TIMEOUT) -> dict[str, float]:
+    """``speed_probe.measure`` of a request, in a fresh process."""
+    return json.loads(_run([sys.executable, "-m", "recipes.evaluate.speed_probe", json.dumps(request)], timeout))
 
 
 def _cold_start(model: str | None) -> float:
@@ -49,8 +50,8 @@ def _cold_start(model: str | None) -> float:
         return time.perf_counter() - started
 
 
-def _run(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+def _run(command: list[str], timeout: float = TIMEOUT) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
     if done.returncode:
         raise InternalError(f"the measured process failed: {done.stderr.strip()[-300:]}", where=" ".join(command[1:4]),
                             code="evaluate.speed", fix="Run the command by hand to see why.")

@@ -25,15 +25,17 @@ def measure(request: dict) -> dict[str, float]:
     synthesizer.warm(request["language"])
     synthesizer.synth(request["word"], language=request["language"])
     loaded = time.perf_counter()
-    first, samples, rate = None, 0, 1
+    first, first_mib, samples, rate = None, 0.0, 0, 1
     for chunk in synthesizer.stream(request["text"], language=request["language"]):
-        first = first or time.perf_counter()
+        if first is None:
+            first, first_mib = time.perf_counter(), peak_mib()
         samples, rate = samples + len(chunk.samples), chunk.sample_rate
     done = time.perf_counter()
     return {
         "import_seconds": imported - started,
         "load_seconds": loaded - imported,
         "first_audio_seconds": first - loaded,
+        "first_audio_mib": first_mib,
         "audio_seconds": samples / rate,
         "rtf": (done - loaded) * rate / samples,
         "peak_mib": peak_mib(),

@@ -8,7 +8,7 @@ from torch import library
 
 from vocoder.kernels.convnext import dwconv_norm
 from vocoder.kernels.convnext.reference import conv_norm as reference
-from vocoder.nn.convnext import ConvNeXtBlock
+from vocoder.nn.convnext import ConvNeXtBlock, FrameConv
 
 
 @pytest.fixture
@@ -131,3 +131,17 @@ def test_kernel_compiles_for_real_devices(compile_for_gpu):
     bare = dict.fromkeys(("mask", "norm_weight", "norm_bias", "film"))
     types = {name: kind for name, kind in types.items() if name not in bare}
     compile_for_gpu("vocoder.kernels.convnext.triton_kernel", "convolve", types, sizes | bare | dict(C=192))
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_without_gradients_convolutions_meet_few_lengths_and_say_the_same(causal, monkeypatch):
+    conv, met, conv2d, conv1d = FrameConv(3, 4, 7, causal), {1: set(), 2: set()}, F.conv2d, F.conv1d
+    problems = [(problem(1, T, 4, 7, causal), normal(1, T, 3)) for T in range(1, 200)]
+    wanted = [(reference(*args), conv(x)) for args, x in problems]
+    monkeypatch.setattr(F, "conv2d", lambda x, *args, **how: met[2].add(x.shape[-1]) or conv2d(x, *args, **how))
+    monkeypatch.setattr(F, "conv1d", lambda x, *args, **how: met[1].add(x.shape[-1]) or conv1d(x, *args, **how))
+    with torch.inference_mode():
+        found = [(reference(*args), conv(x)) for args, x in problems]
+    assert len(met[1]) == len(met[2]) == 8 + 4 * 4 + 3  # 1 to 8, four an octave up to 128, then 160, 192 and 224
+    for a, b in zip(found, wanted, strict=True):
+        assert all(x.shape == y.shape and torch.allclose(x, y, atol=2e-6) for x, y in zip(a, b, strict=True))

@@ -385,6 +385,26 @@ def test_peak_memory_is_that_of_the_measured_process():
     assert start < held.nbytes / 2**20 and 95 < grown < 220
 
 
+def test_texts_of_all_lengths_have_the_same_sentences_in_length_and_are_told_apart(monkeypatch):
+    from recipes.evaluate import length
+
+    short, long = length.text_of(1), length.text_of(10)
+    assert long.startswith(short) and abs(len(long.split()) - 1500) < 30
+    sentences = long.split(". ")
+    assert max(len(s.split()) for s in sentences) == max(len(s.split()) for s in short.split(". ")) and len({*sentences}) > 90
+    asked = []
+
+    def probe(request, timeout):
+        asked.append((request["text"], timeout))
+        return {"audio_seconds": 66.0, "rtf": 0.0512, "first_audio_seconds": 0.1, "first_audio_mib": 400.4, "peak_mib": 411.0}
+
+    monkeypatch.setattr(length, "probe", probe)
+    rows, records = length.measure_length(None, [1, 10])
+    assert asked == [(short, 660), (long, 1200)] and [record["minutes"] for record in records] == [1, 10]
+    assert rows[1] == {"text, min": 10, "audio min": 1.1, "RTF": 0.051, "first audio ms": 100, "MiB at first audio": 400,
+                       "peak MiB": 411}  # fmt: skip
+
+
 def test_samples_reads_at_the_judges_rate(tmp_path):
     write_corpus(tmp_path, [("k0", "one", "test", "anna", "en-us", 1.2)])
     clip = select(read_clips(tmp_path, "test"), 1)[0]

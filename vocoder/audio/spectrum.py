@@ -51,7 +51,7 @@ def istft(spectrum: Tensor, n_fft: int = N_FFT, hop_length: int = HOP_LENGTH) ->
     return overlap_add(frames, hann_window(n_fft, device), _envelope(n_frames, n_fft, hop_length, device), hop_length)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=4)  # what lies long among what is freed again keeps memory in pieces
 def _envelope(n_frames: int, n_fft: int, hop_length: int, device: str) -> Tensor:
     """[1, T * hop_length]: the squared windows over each sample."""
     pad = (n_fft - hop_length) // 2

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vocoder.kernels.convnext import dwconv_norm
+from vocoder.kernels.convnext.reference import rounded
 
 
 class DepthwiseConv(nn.Module):
@@ -98,7 +99,7 @@ class FrameConv(nn.Conv1d):
         self.lead = kernel_size - 1 if causal else 0
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(F.pad(x.transpose(1, 2), (self.lead, 0))).transpose(1, 2)
+        return super().forward(F.pad(x.transpose(1, 2), (self.lead, rounded(x)))).transpose(1, 2)[:, : x.shape[1]]
 
 
 def init_weights(module: nn.Module) -> None:
