@@ -111,7 +111,7 @@ def fourier_decoder(model) -> dict[str, Baseline]:
         frames = torch.export.Dim("frames", min=2)
         shapes = {"mel": {1: frames}, "f0": {1: frames}}
         example = torch.zeros(1, 75, 100), torch.zeros(1, 75)
-        made = torch.onnx.export(Outputs().eval(), example, dynamo=True, dynamic_shapes=shapes)
+        made = torch.onnx.export(Outputs().eval(), example, dynamo=True, dynamic_shapes=shapes, verbose=False)
         options = ort.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         session = ort.InferenceSession(made.model_proto.SerializeToString(), options)
