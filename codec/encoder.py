@@ -1,7 +1,8 @@
 """Encoders of the codec: samples -> latent [B, T, D], a column a hop of 320 samples.
 
 ``mel``     log-mel, then ConvNeXt blocks over frames: fast on a CPU, and learned with little training.
-``seanet``  strided convolutions on the samples, EnCodec's encoder (arXiv 2210.13438 §3.1) without its LSTM.
+``seanet``  strided convolutions on the samples, EnCodec's encoder (arXiv 2210.13438 §3.1) without its LSTM; with ELU, or with
+            Snake as in DAC (arXiv 2306.06546 §3.1).
 
 The causal forms pad on the left alone. ``reach`` is (frames before, frames after) a column that it hears.
 """
@@ -18,10 +19,12 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from vocoder.audio.frames import HOP_LENGTH, N_MELS
 from vocoder.audio.mel import log_mel
+from vocoder.kernels.snake import snake
 from vocoder.nn.convnext import ConvNeXtBlock, FrameConv, init_weights
 
 MEL_CENTRE, MEL_SCALE = -5.0, 2.5  # rough, only to centre the input
 STRIDES = (2, 4, 5, 8)  # their product is the hop
+ACTIVATIONS = ("elu", "snake")  # of ``seanet``
 
 
 class MelEncoder(nn.Module):
@@ -112,14 +115,14 @@ def fold(x: Tensor, group: int) -> Tensor:
 class SeanetEncoder(nn.Module):
     """[B, 320 T] samples -> [B, T, latent_dim]; channels double at every stride."""
 
-    def __init__(self, latent_dim: int, width: int = 16, causal: bool = False):
+    def __init__(self, latent_dim: int, width: int = 16, causal: bool = False, activation: str = "elu"):
         super().__init__()
         self.causal = causal
         layers: list[nn.Module] = [*padded(1, width, 7, 1, causal)]
         channels = [width * 2**i for i in range(len(STRIDES) + 1)]
         for (a, b), stride in zip(pairwise(channels), STRIDES, strict=True):
-            layers += [ResidualUnit(a, causal), nn.ELU(), *padded(a, b, 2 * stride, stride, causal)]
-        layers += [nn.ELU(), *padded(channels[-1], latent_dim, 7, 1, causal)]
+            layers += [ResidualUnit(a, causal, activation), active(activation, a), *padded(a, b, 2 * stride, stride, causal)]
+        layers += [active(activation, channels[-1]), *padded(channels[-1], latent_dim, 7, 1, causal)]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, wav: Tensor) -> Tensor:
@@ -137,18 +140,33 @@ class SeanetEncoder(nn.Module):
 
 
 class ResidualUnit(nn.Module):
-    """ELU, convolution of 3 to half the channels, ELU, back by a convolution of 1; a convolution of 1 beside it (EnCodec)."""
+    """Activation, convolution of 3 to half the channels, activation, convolution of 1 back; one of 1 beside them (EnCodec)."""
 
-    def __init__(self, channels: int, causal: bool = False):
+    def __init__(self, channels: int, causal: bool = False, activation: str = "elu"):
         super().__init__()
         self.body = nn.Sequential(
-            nn.ELU(), *padded(channels, channels // 2, 3, 1, causal),
-            nn.ELU(), *padded(channels // 2, channels, 1, 1, causal),
+            active(activation, channels), *padded(channels, channels // 2, 3, 1, causal),
+            active(activation, channels // 2), *padded(channels // 2, channels, 1, 1, causal),
         )  # fmt: skip
         self.shortcut = weight_norm(nn.Conv1d(channels, channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.shortcut(x) + self.body(x)
+
+
+class Snake(nn.Module):
+    """x + sin(alpha x)² / alpha over [B, C, T], a learned frequency a channel."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.alpha = nn.Parameter(torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return snake(x, self.alpha.to(x.dtype))
+
+
+def active(activation: str, channels: int) -> nn.Module:
+    return Snake(channels) if activation == "snake" else nn.ELU()
 
 
 def padded(in_channels: int, out_channels: int, kernel_size: int, stride: int, causal: bool) -> list[nn.Module]:

@@ -21,7 +21,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from codec.encoder import GroupLinear, MelEncoder, SeanetEncoder
+from codec.encoder import ACTIVATIONS, GroupLinear, MelEncoder, SeanetEncoder
 from codec.quantize import quantizer_classes
 from codec.quantize.base import Quantized
 from tts.base.errors import ModelError
@@ -51,6 +51,7 @@ class CodecConfig:
     n_decoder_blocks: int = 4  # between the latent and the vocoder
     group: int = 4  # frames that the mel encoder codes together; codes still come 75 times a second
     seanet_width: int = 16
+    seanet_activation: str = "elu"  # or "snake"
     attention_frames: int = 0  # frames on each side that the decoder's attention hears (before alone, when causal); 0: none
     semantic: str = ""  # teacher of the semantic path (codec.units.extractor); empty: no path
     semantic_dim: int = 0  # width of its features
@@ -61,6 +62,9 @@ class CodecConfig:
     def __post_init__(self):
         if self.encoder not in ENCODERS:
             raise ModelError(f"encoder {self.encoder!r} is unknown.", fix=f"Known: {', '.join(ENCODERS)}.")
+        if self.seanet_activation not in ACTIVATIONS:
+            raise ModelError(f"activation {self.seanet_activation!r} is unknown.", where="seanet_activation",
+                             fix=f"Known: {', '.join(ACTIVATIONS)}.")  # fmt: skip
         if self.encoder != "mel" and self.group != 1:
             raise ModelError("frames are coded together by the mel encoder only.", where="group", fix="Set group to 1.")
         if self.causal != self.vocoder.causal:
@@ -90,7 +94,7 @@ class CodecModel(nn.Module):
         if config.encoder == "mel":
             self.encoder = MelEncoder(latent, dim, config.hidden, config.n_encoder_blocks, causal, config.group)
         else:
-            self.encoder = SeanetEncoder(latent, config.seanet_width, causal)
+            self.encoder = SeanetEncoder(latent, config.seanet_width, causal, config.seanet_activation)
         quantizer, quantizer_config = quantizer_classes(config.quantizer)
         sizes = {"dim": latent, "n_q": config.n_q, "n_q_min": config.n_q_min, "codebook_size": config.codebook_size}
         known = {field.name for field in fields(quantizer_config)}

@@ -18,6 +18,7 @@ from tts.base.errors import DataError
 from tts.base.rng import normal
 from vocoder.audio.frames import HOP_LENGTH
 from vocoder.excitation import PulseStream
+from vocoder.nn.graphs import Graphed
 
 CHUNK = 300  # frames: 4 s
 FADE = 5  # frames over which a lost stretch fades out
@@ -75,7 +76,7 @@ class StreamEncoder:
 
 
 class StreamDecoder:
-    """Codes in, samples out.
+    """Codes in, samples out. On a GPU a steady stream is two CUDA graphs a piece (``vocoder.nn.graphs``).
 
     Args:
         model: In evaluation mode.
@@ -85,11 +86,13 @@ class StreamDecoder:
 
     def __init__(self, model: CodecModel, seed: int = 0, chunk: int = CHUNK):
         self.model, self.seed, self.chunk = model, seed, whole_groups(model, chunk)
+        self.device = next(model.parameters()).device
         before, after = model.controls_reach
         self._codes = Window(whole_groups(model, before), after)  # int64 [1, T, n_q], read to mel, F0 and hint
         config = model.config.vocoder
         self._controls = Window(config.receptive_field, config.look_ahead)  # what the vocoder is driven by, [1, T, C]
-        self._pulses = PulseStream()
+        self._pulses = PulseStream(self.device)
+        self._read, self._speak = Graphed(self._controls_of), Graphed(model.vocoder)
         self._last = 0, 0.0  # codes [n_q] of the last frame, or of the one that it repeats, and its gain
 
     def push(self, codes: np.ndarray) -> np.ndarray:
@@ -123,13 +126,14 @@ class StreamDecoder:
             codes[t], gain[t] = last, max(0, round(its_gain * FADE) - 1) / FADE
         if len(codes):
             self._last = codes[-1], gain[-1]
-            self._codes.push(torch.from_numpy(codes)[None], torch.from_numpy(gain)[None, :, None])
+            codes, gain = torch.from_numpy(codes)[None], torch.from_numpy(gain)[None, :, None]
+            self._codes.push(codes.to(self.device), gain.to(self.device))
 
     def _run(self, final: bool) -> np.ndarray:
         parts = []
         with torch.inference_mode():
             for (codes, gain), a, b in self._codes.pieces(self.chunk, final):
-                mel, f0, hint = self.model.controls(codes.transpose(1, 2))
+                mel, f0, hint = self._read(codes)
                 pulses, held = self._pulses.push(f0[:, a:b])
                 frames = pulses.view(1, -1, HOP_LENGTH)
                 again = frames.shape[1] - (b - a)
@@ -140,12 +144,18 @@ class StreamDecoder:
                 parts.append(self._samples(mel, f0[..., 0], held[..., 0], hint, pulses, gain[..., 0], a, b))
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
+    def _controls_of(self, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Checked codes [1, T, n_q] -> what ``CodecModel.controls`` returns, without looking at them."""
+        with torch.autocast(codes.device.type, enabled=False):
+            latent = self.model.quantizer.sum_vectors(codes.transpose(1, 2))
+        return self.model.drive(latent, codes.shape[2])
+
     def _samples(self, mel, f0, held, hint, pulses, gain, a: int, b: int) -> np.ndarray:
         start = self._controls.done - b  # the window's first frame, counted from the beginning of the sound
         noise = normal(self.seed, "codec", (1, mel.shape[1] * HOP_LENGTH), start=start * HOP_LENGTH)
-        wav = self.model.vocoder(mel, f0, torch.from_numpy(noise), pulses.flatten(1), held, hint)
-        wav = wav[0, a * HOP_LENGTH : b * HOP_LENGTH].numpy()
-        gain = gain[0, max(0, a - 1) : b].numpy()
+        wav = self._speak(mel, f0, torch.from_numpy(noise).to(self.device), pulses.flatten(1), held, hint)
+        wav = wav[0, a * HOP_LENGTH : b * HOP_LENGTH].cpu().numpy()
+        gain = gain[0, max(0, a - 1) : b].cpu().numpy()
         if (gain == 1).all():
             return wav
         gain = gain if a else np.pad(gain, (1, 0), mode="edge")

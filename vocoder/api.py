@@ -14,6 +14,7 @@ from tts.base.rng import normal
 from vocoder.audio.frames import HOP_LENGTH, N_MELS
 from vocoder.excitation import bridged_log_f0, pulse_train
 from vocoder.fourier import FourierVocoder, VocoderConfig
+from vocoder.nn.graphs import Graphed
 
 FIRST_CHUNK, CHUNK = 64, 256  # frames: 0.85 s for an early start, then 3.4 s
 HIGHEST_F0 = 2000.0  # Hz; a pulse train needs harmonics below 12 kHz
@@ -32,6 +33,7 @@ class Vocoder:
 
     def __init__(self, model: FourierVocoder, config: dict):
         self.model, self.config = model.eval(), config
+        self._speak = Graphed(model)  # on a GPU the pieces of a long sound are one CUDA graph
 
     @classmethod
     def load(cls, folder=None, projections: int | None = None) -> Vocoder:
@@ -82,8 +84,9 @@ class Vocoder:
         if len(mel) == 0:
             return
         n_frames, context = len(mel), self.model.config.receptive_field
+        device = self.model.spread.device
         with torch.inference_mode():
-            track = torch.from_numpy(f0)[None]
+            track = torch.from_numpy(f0)[None].to(device)
             pulses, held = pulse_train(track), bridged_log_f0(track)
         start, size = 0, FIRST_CHUNK
         while start < n_frames:
@@ -92,13 +95,13 @@ class Vocoder:
             n_samples = (b - a) * HOP_LENGTH
             noise = normal(seed, stream, (1, n_samples), start=a * HOP_LENGTH)
             with torch.inference_mode():
-                wav = self.model(
-                    torch.from_numpy(mel[a:b])[None],
+                wav = self._speak(
+                    torch.from_numpy(mel[a:b])[None].to(device),
                     track[:, a:b],
-                    torch.from_numpy(noise),
+                    torch.from_numpy(noise).to(device),
                     pulses[:, a * HOP_LENGTH : b * HOP_LENGTH],
                     held[:, a:b],
-                    None if extra is None else torch.from_numpy(extra[a:b])[None],
+                    None if extra is None else torch.from_numpy(extra[a:b])[None].to(device),
                 )[0]
-            yield wav[(start - a) * HOP_LENGTH : (end - a) * HOP_LENGTH].numpy()
+            yield wav[(start - a) * HOP_LENGTH : (end - a) * HOP_LENGTH].cpu().numpy()
             start, size = end, CHUNK

@@ -61,9 +61,9 @@ class PulseStream:
     The pitch before the first voiced frame is DEFAULT_LOG_F0, as of ``bridged_log_f0`` with ``before``.
     """
 
-    def __init__(self):
-        self.held = torch.full((1,), DEFAULT_LOG_F0)  # of the last frame seen
-        self.phase = torch.zeros(1, dtype=torch.float64)  # cycles, where the last, open hop begins
+    def __init__(self, device: torch.device | str = "cpu"):
+        self.held = torch.full((1,), DEFAULT_LOG_F0, device=device)  # of the last frame seen
+        self.phase = torch.zeros(1, dtype=torch.float64, device=device)  # cycles, where the last, open hop begins
         self.tail = None  # (f0, held) of the last two frames at most: the open hop's and the one before
 
     def push(self, f0: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -197,6 +198,23 @@ class Quantizer(nn.Module):
         low, high = self.config.n_q_min, self.config.n_q
         if len(n_q) and not (n_q.min() >= low and n_q.max() <= high):
             raise UsageError(f"n_q is {n_q.tolist()}", where="n_q", code="quantizer.n_q", fix=f"Give {low} to {high} stages.")
+
+
+class Laid:
+    """What a kernel reads of some tensors, made anew when one of them has changed or moved."""
+
+    def __init__(self):
+        self._seen: list | None = None
+        self._made = None
+
+    def of(self, tensors: list[Tensor], make: Callable):
+        seen = [(x, x.device, None if x.is_inference() else x._version) for x in tensors]
+        same = self._seen is not None and all(
+            a is b and state == before for (a, *state), (b, *before) in zip(seen, self._seen, strict=True)
+        )
+        if not same:
+            self._seen, self._made = seen, make()
+        return self._made
 
 
 class _StraightThrough(torch.autograd.Function):

@@ -13,7 +13,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from codec.kernels.cluster_sums import cluster_sums
-from codec.quantize.base import ChainConfig, straight_through
+from codec.kernels.projected_search import ProjectedBooks, Stage, pack_stages, projected_search
+from codec.quantize.base import ChainConfig, Laid, straight_through
 from codec.quantize.clusters import kmeans, nearest
 from codec.quantize.projected import ProjectedChain, ProjectedStage, fit_linear, principal_axes
 
@@ -31,18 +32,17 @@ class FactorizedStage(ProjectedStage):
         super().__init__(width, config.code_dim)
         self.book = nn.Parameter(torch.randn(config.codebook_size, config.code_dim))
 
-    def forward(self, part):
+    def forward(self, part, codes):
         point = self.down(part)  # [..., code_dim]
-        codes = self._search(point.detach())
         vector = self.book[codes]
         losses = {
             "commitment": (point - vector.detach()).square().mean(-1),
             "codebook": (vector - point.detach()).square().mean(-1),
         }
-        return self.up(straight_through(point, vector.detach())), codes, losses
+        return self.up(straight_through(point, vector.detach())), losses
 
     def encode(self, part):
-        return self._search(self.down(part))
+        return projected_search(part, pack_stages([self.parts()], [0]))[:, 0]
 
     def decode(self, codes):
         return self.up(self.book[codes])
@@ -57,12 +57,10 @@ class FactorizedStage(ProjectedStage):
         counts, sums = cluster_sums(points, nearest(directions, centres), len(self.book))
         means = sums / counts.clamp(min=1)[:, None]
         self.book.copy_(torch.where(counts[:, None] > 0, means, centres * points.norm(dim=1).mean()))
-        fit_linear(self.up, self.book[self._search(points)], part)
+        fit_linear(self.up, self.book[self.encode(part)], part)
 
-    def _search(self, points):
-        """[..., code_dim] -> [...] codes of the nearest direction."""
-        rows = F.normalize(points, dim=-1).reshape(-1, points.shape[-1])
-        return nearest(rows, F.normalize(self.book.detach(), dim=-1)).view(points.shape[:-1])
+    def parts(self) -> Stage:
+        return Stage(self.down.weight, self.down.bias, self.book, self.up.weight, self.up.bias)
 
 
 class Factorized(ProjectedChain):
@@ -71,3 +69,13 @@ class Factorized(ProjectedChain):
     def __init__(self, config: FactorizedConfig | None = None):
         config = config or FactorizedConfig()
         super().__init__(config, config.codebook_size, lambda width: FactorizedStage(width, config))
+        self._laid = Laid()
+
+    def encode_rows(self, rows, n_q):
+        return projected_search(rows, self.packed(), n_q)
+
+    def packed(self) -> ProjectedBooks:
+        """The stages as the search reads them, laid out anew when a parameter has changed."""
+        stages = [stage.parts() for stage in self.stages]
+        parameters = [parameter for stage in stages for parameter in stage]
+        return self._laid.of(parameters, lambda: pack_stages(stages, [start for start, _ in self.config.blocks]))

@@ -42,42 +42,41 @@ class FsqStage(ProjectedStage):
         for name, value in constants.items():
             self.register_buffer(name, value, persistent=False)
 
-    def forward(self, part):
-        bounded, digits = self._digits(part)
-        values = straight_through(bounded, digits) * self._step()
-        return self.up(values), self._number(digits), {}
+    def forward(self, part, codes):
+        values = straight_through(self._bounded(part), self._digits(codes).float()) * self._step()
+        return self.up(values), {}
 
     def encode(self, part):
-        return self._number(self._digits(part)[1])
+        digits = self._bounded(part).round()
+        return ((digits.long() + self.levels // 2) * self.radix).sum(-1)
 
     def decode(self, codes):
-        digits = codes[..., None] // self.radix % self.levels - self.levels // 2
-        return self.up(digits * self._step())
+        return self.up(self._digits(codes) * self._step())
 
     def fit(self, part, generator):
         mean, axes = principal_axes(part, len(self.levels))
         self.down.weight.copy_(axes)
         self.down.bias.copy_(-axes @ mean)
         self.log_scale.copy_(self.down(part).std(0).clamp(min=1e-8).log())
-        fit_linear(self.up, self._digits(part)[1] * self._step(), part)
+        fit_linear(self.up, self._bounded(part).round() * self._step(), part)
 
-    def _digits(self, part: Tensor) -> tuple[Tensor, Tensor]:
-        """[..., width] -> numbers [..., dims] within the levels, and the nearest of the whole ones -L//2 .. (L-1)//2.
+    def _bounded(self, part: Tensor) -> Tensor:
+        """[..., width] -> numbers [..., dims] within the levels, whose nearest whole ones -L//2 .. (L-1)//2 are the digits.
 
         Equation 1 of FSQ: tanh, stretched to L levels; where L is even moved by half a level, so that 0 stays 0.
         """
         half = (self.levels - 1) * (1 - 1e-3) / 2
         offset = torch.where(self.levels % 2 == 0, 0.5, 0.0)
         shift = torch.atanh(offset / half)
-        bounded = torch.tanh(self.down(part) * torch.exp(-self.log_scale) + shift) * half - offset
-        return bounded, bounded.detach().round()
+        return torch.tanh(self.down(part) * torch.exp(-self.log_scale) + shift) * half - offset
+
+    def _digits(self, codes: Tensor) -> Tensor:
+        """Codes [...] -> [..., dims] whole numbers: a code is the mixed-radix number of its digits."""
+        return codes[..., None] // self.radix % self.levels - self.levels // 2
 
     def _step(self) -> Tensor:
         """[dims], from one level to the next in the units of ``down``."""
         return torch.exp(self.log_scale) / (self.levels // 2)
-
-    def _number(self, digits: Tensor) -> Tensor:
-        return ((digits.long() + self.levels // 2) * self.radix).sum(-1)
 
 
 class Fsq(ProjectedChain):

@@ -22,12 +22,12 @@ class ProjectedStage(nn.Module):
         super().__init__()
         self.down, self.up = nn.Linear(width, dims), nn.Linear(dims, width)
 
-    def forward(self, part: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """[..., width] -> what the stage makes of it [..., width], codes [...], and its losses [...]."""
+    def forward(self, part: Tensor, codes: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """[..., width] and its codes [...] -> what the stage makes of it [..., width], and its losses [...]."""
         raise NotImplementedError
 
     def encode(self, part: Tensor) -> Tensor:
-        """[..., width] -> codes [...]."""
+        """[N, width] -> codes [N]."""
         raise NotImplementedError
 
     def decode(self, codes: Tensor) -> Tensor:
@@ -48,16 +48,19 @@ class ProjectedChain(Quantizer):
         self.stages = nn.ModuleList(make_stage(width) for _, width in config.blocks)
 
     def run(self, latent, n_q, used, mask, generator):
+        (B, T, D), stages = latent.shape, used.shape[1]
+        with torch.no_grad():
+            found = self.encode_rows(latent.reshape(-1, D), stages).view(B, T, stages)
         counted = used[..., None] & mask[:, None]  # [B, stages, T]
         residual, total = latent, torch.zeros_like(latent)
         codes, losses, errors, energies = [], {}, [], []
-        for q in range(used.shape[1]):
+        for q in range(stages):
             start, width = self.config.blocks[q]
             block = slice(start, start + width)
-            part, code, stage_losses = self.stages[q](residual[..., block])
+            part, stage_losses = self.stages[q](residual[..., block], found[..., q])
             part = torch.where(used[:, q, None, None], part, 0.0)
             total, residual = add_block(total, part, start), add_block(residual, -part, start)
-            codes.append(torch.where(used[:, q, None], code, UNUSED))
+            codes.append(torch.where(used[:, q, None], found[..., q], UNUSED))
             for name, values in stage_losses.items():
                 losses.setdefault(name, []).append(values)
             errors.append(residual.detach()[..., block].square().mean(-1))

@@ -13,7 +13,7 @@ import torch.nn as nn
 
 from codec.kernels.rvq_decode import rvq_decode
 from codec.kernels.rvq_search import Books, pack_books, rvq_search
-from codec.quantize.base import UNUSED, ChainConfig, Quantized, Quantizer, masked_mean, straight_through, usage_statistics
+from codec.quantize.base import UNUSED, ChainConfig, Laid, Quantized, Quantizer, masked_mean, straight_through, usage_statistics
 from codec.quantize.clusters import kmeans
 from codec.quantize.ema import EmaBook
 
@@ -35,7 +35,7 @@ class Rvq(Quantizer):
         super().__init__(config or RvqConfig())
         self.books = nn.ModuleList(EmaBook(self.config.codebook_size, width) for _, width in self.config.blocks)
         self.codebook_size = self.config.codebook_size
-        self._packed: tuple[list, Books] | None = None
+        self._laid = Laid()
 
     def start_learning(self) -> None:
         for book in self.books:
@@ -95,7 +95,4 @@ class Rvq(Quantizer):
     def packed(self) -> Books:
         """The books as search and decoding read them, laid out anew when one has changed."""
         books = [book.vectors for book in self.books]
-        state = [(book, None if book.is_inference() else book._version) for book in books]
-        if self._packed is None or any(a is not b or v != w for (a, v), (b, w) in zip(state, self._packed[0], strict=True)):
-            self._packed = state, pack_books(books, [start for start, _ in self.config.blocks])
-        return self._packed[1]
+        return self._laid.of(books, lambda: pack_books(books, [start for start, _ in self.config.blocks]))

@@ -70,9 +70,11 @@ def test_a_column_hears_no_more_than_the_receptive_field(encoder):
     assert 30 in moved and 30 - moved.min() <= after and moved.max() - 30 <= before
 
 
-def test_an_unknown_encoder_is_refused():
+def test_an_unknown_encoder_or_activation_is_refused():
     with pytest.raises(ModelError, match="Known: mel, seanet"):
         CodecConfig(encoder="lstm")
+    with pytest.raises(ModelError, match="Known: elu, snake"):
+        CodecConfig(seanet_activation="relu")
 
 
 @pytest.mark.parametrize("joins", [True, False])

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+from torch import library
 
 from tts.base.errors import DataError, UnavailableError
 from vocoder.kernels.dispatch import choose
@@ -97,6 +98,11 @@ def test_outputs_are_written_whole_and_nothing_beside_them(name, monkeypatch):
     monkeypatch.setattr(torch, "empty", guarded)
     assert torch.equal(align(*data), expected)
     assert buffers and all((b[:16] == 77).all() and (b[16 + count :] == 77).all() for b, count in buffers)
+
+
+def test_torch_knows_the_op():
+    tests = ("test_schema", "test_autograd_registration", "test_faketensor")
+    library.opcheck(form("triton"), batch(0, 2, 9, 5), test_utils=tests)
 
 
 def test_triton_form_compiles_for_real_devices(tmp_path):

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import pytest
 import torch
+from torch import library
 
 from codec.kernels.rvq_search import pack_books, rvq_search
 from codec.kernels.rvq_search.reference import search as reference
@@ -185,6 +186,23 @@ def test_public_function(way, monkeypatch):
     latent = normal(15, 7).T  # not contiguous
     assert torch.equal(rvq_search(latent, books), reference(latent.contiguous(), books, 4))
     assert rvq_search(normal(0, 15), books, 3).shape == (0, 3)
+
+
+def test_torch_knows_the_op():
+    form("triton")
+    from codec.kernels.rvq_search.triton_kernel import find
+
+    books = product_chain(9, 4)
+    tests = ("test_schema", "test_autograd_registration", "test_faketensor")
+    plan = (books.table, books.norms, books.margins, 9, books.starts, books.widths)
+    library.opcheck(find, (normal(5, 15), *plan, 3), test_utils=tests)
+
+
+def test_narrow_books_of_any_width_equal_the_reference():
+    for width in (1, 2, 3, 4, 7, 8, 13, 16, 17):  # up to 16 channels are scored in lanes of codes
+        books = chain(66, [width] * 3, [0] * 3, seed=width)
+        latent = normal(41, width, seed=1)
+        assert torch.equal(form("numba")(latent, books, 3), reference(latent, books, 3))
 
 
 def test_refusals():

@@ -23,7 +23,7 @@ from torch import Tensor
 from tts.base.errors import ModelError
 from tts.base.rng import normal
 from tts.models.fs2 import Fs2, Fs2Config, coloured
-from tts.models.solver import ORDERS, Table, choose, integrate
+from tts.models.solver import ORDERS, Sampler, Table, choose
 from tts.models.variance import PhonePlan, VarianceAdaptor, VoiceTensors, band_mask
 from vocoder.audio.frames import N_MELS
 from vocoder.nn.attention import CrossAttention
@@ -61,6 +61,7 @@ class Flow(nn.Module):
         super().__init__()
         self.config = config
         self.solvers: dict[tuple[int, int], Table] = {}  # bespoke ones, of its folder
+        self.sampler = Sampler(self.field)
         variance = config.prior.variance
         self.prior = Fs2(config.prior)
         style_dim = variance.reference.style_dim
@@ -134,7 +135,7 @@ class Flow(nn.Module):
     def solve(self, x: Tensor, given: tuple, steps: int, guidance: float | None = None, solver: str | None = None) -> Tensor:
         """Integrate from noise x [B, T, 100] at t = 0 to t = 1; the solver as of :func:`tts.models.solver.choose`."""
         guidance = self.config.guidance if guidance is None else guidance
-        return integrate(self.field(given, guidance), x, choose(self.solvers, self.config.solver, steps, solver))
+        return self.sampler(x, given, choose(self.solvers, self.config.solver, steps, solver), guidance)
 
     def field(self, given: tuple, guidance: float):
         """Velocity of x [B, T, 100] at a time: (1 + a) v(conditions) - a v(nothing), guidance as in Voicebox §3.4."""

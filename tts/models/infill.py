@@ -32,7 +32,7 @@ from tts.base.rng import normal
 from tts.models.flow import normalised, time_features
 from tts.models.fs2 import MEL_CENTRE, MEL_SCALE, coloured, to_hz
 from tts.models.reference import REFERENCE_BANDS
-from tts.models.solver import ORDERS, Table, choose, integrate
+from tts.models.solver import ORDERS, Sampler, Table, choose
 from tts.models.variance import (
     PITCH_CENTRE,
     PITCH_SCALE,
@@ -123,6 +123,7 @@ class Infill(nn.Module):
         super().__init__()
         self.config = config
         self.solvers: dict[tuple[int, int], Table] = {}  # bespoke ones, of its folder
+        self.sampler = Sampler(self.field)
         decoder_dim, reference = config.variance.decoder_dim, config.variance.reference
         self.variance = PromptAdaptor(config.variance)
         self.embed = nn.Linear(2 * N_MELS + 1 + decoder_dim, config.dim)  # noisy mel, known mel, what is hidden, text
@@ -254,7 +255,7 @@ class Infill(nn.Module):
         guidance = self.config.guidance if guidance is None else guidance
         table = choose(self.solvers, self.config.solver, steps or self.config.steps, solver)
         known, hidden = given[:2]
-        return integrate(self.field(given, guidance), x, table) * hidden + known
+        return self.sampler(x, given, table, guidance) * hidden + known
 
     @torch.inference_mode()
     def infer(self, phones, voice: VoiceTensors, plan: PhonePlan, *, steps=None, guidance=None, solver=None, noise=(0, 0),

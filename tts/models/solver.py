@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -21,6 +22,7 @@ from torch import Tensor
 from tts.base import strict_json
 from tts.base.errors import DataError, ModelError, UnavailableError, UsageError
 from tts.base.files import atomic_write
+from vocoder.nn.graphs import Graphed
 
 ORDERS = {"euler": 1, "midpoint": 2}  # evaluations a step
 SOLVERS = (*ORDERS, "bespoke")
@@ -69,6 +71,30 @@ def integrate(field: Field, x: Tensor, table: Table) -> Tensor:
     for i in range(table.steps):
         x = step(field, x, table, i)
     return x
+
+
+class Sampler:
+    """``integrate`` of a model's field; on a GPU all of its steps are one CUDA graph, for each order, number of steps, guidance
+    and padded length.
+
+    Args:
+        field: Of a model: (what is given, guidance) -> field. Of what is given, [B, T, ...] each, the last two have no frames;
+            frames beyond the mask do not reach the others.
+    """
+
+    def __init__(self, field: Callable[[tuple, float], Field]):
+        self.field = field
+        self._graphs: dict[tuple[int, float], Graphed] = {}
+
+    def __call__(self, x: Tensor, given: tuple, table: Table, guidance: float) -> Tensor:
+        key = table.order, guidance
+        if key not in self._graphs:
+            self._graphs[key] = Graphed(partial(self._integrate, *key), padded=(0, *range(5, 3 + len(given))))
+        numbers = (numbers.to(x.device) for numbers in (table.t, table.s, table.dt, table.ds))  # before the steps, not in them
+        return self._graphs[key](x, *numbers, *given)
+
+    def _integrate(self, order: int, guidance: float, x, t, s, dt, ds, *given) -> Tensor:
+        return integrate(self.field(given, guidance), x, Table(order, t, s, dt, ds))
 
 
 def path(field: Field, x: Tensor, steps: int) -> Tensor:

@@ -6,7 +6,7 @@ hence the two functions here. Source: Vocos (arXiv 2306.00814), its ISTFT with p
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,7 @@ from vocoder.kernels.fourier_head import overlap_add
 from vocoder.kernels.fourier_head.reference import add_frames
 
 
-@lru_cache(maxsize=16)
+@cache
 def hann_window(n_fft: int, device: str = "cpu") -> Tensor:
     with torch.inference_mode(False):
         return torch.hann_window(n_fft, device=device)
@@ -47,8 +47,10 @@ def istft(spectrum: Tensor, n_fft: int = N_FFT, hop_length: int = HOP_LENGTH) ->
         [B, T * hop_length] float.
     """
     device, n_frames = str(spectrum.device), spectrum.shape[1]
+    recording = spectrum.is_cuda and torch.cuda.is_current_stream_capturing()  # a graph may outlive what is kept for later
+    envelope = (_envelope.__wrapped__ if recording else _envelope)(n_frames, n_fft, hop_length, device)
     frames = torch.fft.irfft(spectrum, n=n_fft)  # [B, T, n_fft]
-    return overlap_add(frames, hann_window(n_fft, device), _envelope(n_frames, n_fft, hop_length, device), hop_length)
+    return overlap_add(frames, hann_window(n_fft, device), envelope, hop_length)
 
 
 @lru_cache(maxsize=4)  # what lies long among what is freed again keeps memory in pieces

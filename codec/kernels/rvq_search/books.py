@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,6 +13,7 @@ from tts.base.errors import DataError
 
 UNIT = 2.0**-24  # relative rounding error of one float32 operation
 TINY = 2.0**-120  # more than any sum of a few hundred float32 underflows
+NARROW = 16  # channels: up to here the vector lanes of a CPU go over codes instead of channels
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,14 @@ class Books:
     widths: tuple[int, ...]
     offsets: tuple[int, ...]
 
+    @classmethod
+    def known(cls, table: Tensor, size: int, starts: Sequence[int], widths: Sequence[int], norms: Tensor | None = None) -> Books:
+        """Books from their table, as an op of torch is given them; with norms where those are known."""
+        books = cls(table, size, tuple(starts), tuple(widths), tuple(size * sum(widths[:q]) for q in range(len(widths))))
+        if norms is not None:
+            vars(books)["norms"] = norms  # where a cached_property keeps its value
+        return books
+
     @property
     def n_q(self) -> int:
         return len(self.starts)
@@ -36,6 +46,13 @@ class Books:
     def norms(self) -> Tensor:
         """[n_q, K] float64, squared length of every vector. The search alone needs it, so it is made at its first call."""
         return torch.stack([sum_in_order(self.vectors(q).double().square()) for q in range(self.n_q)])
+
+    @cached_property
+    def turned(self) -> Tensor:
+        """The books as [widths[q], K], one after the other at the same offsets, when all are narrow; else nothing, [0]."""
+        if max(self.widths) > NARROW:
+            return self.table.new_empty(0)
+        return torch.cat([self.vectors(q).T.reshape(-1) for q in range(self.n_q)])
 
     @cached_property
     def margins(self) -> Tensor:
@@ -72,11 +89,8 @@ def pack_books(books: list[Tensor], starts: list[int] | tuple[int, ...]) -> Book
             code="rvq.books",
             fix="Give float32 books and channels from 0.",
         )
-    books = [book.detach() for book in books]
-    widths = tuple(book.shape[1] for book in books)
-    size = books[0].shape[0]
-    offsets = tuple(size * sum(widths[:q]) for q in range(len(widths)))
-    return Books(torch.cat([book.reshape(-1) for book in books]), size, tuple(starts), widths, offsets)
+    table = torch.cat([book.detach().reshape(-1) for book in books])
+    return Books.known(table, books[0].shape[0], starts, [book.shape[1] for book in books])
 
 
 def sum_in_order(x: Tensor) -> Tensor:

@@ -21,12 +21,13 @@ def search(latent: Tensor, books: Books, n_q: int) -> Tensor:
     """[N, D] contiguous float32 -> [N, n_q] int64, equal to the reference."""
     codes = torch.empty(latent.shape[0], n_q, dtype=torch.int64)
     layout = np.array((books.starts, books.widths, books.offsets))
-    fill_codes(latent.numpy(), books.table.numpy(), books.norms.numpy(), books.margins.numpy(), layout, codes.numpy())
+    tables = (books.table.numpy(), books.turned.numpy(), books.norms.numpy(), books.margins.numpy())
+    fill_codes(latent.numpy(), *tables, layout, codes.numpy())
     return codes
 
 
 @numba.njit(cache=True, nogil=True)
-def fill_codes(latent, table, norms, margins, layout, codes):
+def fill_codes(latent, table, turned, norms, margins, layout, codes):
     """Write every element of codes [N, n_q]."""
     N, D = latent.shape
     K = norms.shape[1]
@@ -43,7 +44,10 @@ def fill_codes(latent, table, norms, margins, layout, codes):
             book = table[offset : offset + K * width].reshape(K, width)
             seen = part[: BLOCK * width].reshape(BLOCK, width)  # rows beyond n hold old numbers, which nobody reads
             seen[:n] = residual[:n, start : start + width]
-            score_block(seen[: (n + 3) // 4 * 4], book, norms32[q], scores)
+            if len(turned):
+                score_narrow(seen[:n], turned[offset : offset + K * width].reshape(width, K), norms32[q], scores)
+            else:
+                score_block(seen[: (n + 3) // 4 * 4], book, norms32[q], scores)
             for i in range(n):
                 code = choose_code(seen[i], book, norms[q], scores[i], margins[q, 0], margins[q, 1], rivals)
                 codes[first + i, q] = code
@@ -80,6 +84,27 @@ def score_block(rows, book, norms, scores):
             line[k], line[k + 1], line[k + 2], line[k + 3] = m0 - two * s20, m1 - two * s21, m2 - two * s22, m3 - two * s23
             line = scores[n + 3]
             line[k], line[k + 1], line[k + 2], line[k + 3] = m0 - two * s30, m1 - two * s31, m2 - two * s32, m3 - two * s33
+
+
+@numba.njit(cache=True, nogil=True, fastmath=REASSOCIATE)
+def score_narrow(rows, turned, norms, scores):
+    """As ``score_block``, for books [width, K] of few channels: lanes of codes, four channels at a time."""
+    width, K = turned.shape
+    two = np.float32(2)
+    for n in range(rows.shape[0]):
+        line = scores[n]
+        for k in range(K):
+            line[k] = norms[k]
+        whole = width // 4 * 4
+        for d in range(0, whole, 4):
+            c0, c1, c2, c3 = turned[d], turned[d + 1], turned[d + 2], turned[d + 3]
+            r0, r1, r2, r3 = two * rows[n, d], two * rows[n, d + 1], two * rows[n, d + 2], two * rows[n, d + 3]
+            for k in range(K):
+                line[k] -= r0 * c0[k] + r1 * c1[k] + r2 * c2[k] + r3 * c3[k]
+        for d in range(whole, width):
+            c0, r0 = turned[d], two * rows[n, d]
+            for k in range(K):
+                line[k] -= r0 * c0[k]
 
 
 @numba.njit(cache=True, nogil=True)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import torch
 import triton
 import triton.language as tl
-from torch import Tensor
+from torch import Tensor, library
 
 
+@library.custom_op("parlance::monotonic_align", mutates_args=())
 def align(log_p: Tensor, text_lengths: Tensor, frame_lengths: Tensor, optional: Tensor) -> Tensor:
     """[B, T, N] finite contiguous float32, [B], [B], [B, N] bool -> [B, N] int64, equal to the reference."""
     B, T, N = log_p.shape
@@ -23,6 +24,11 @@ def align(log_p: Tensor, text_lengths: Tensor, frame_lengths: Tensor, optional: 
     forth[(B,)](log_p, text_lengths, frame_lengths, optional, move, final, T, N, BLOCK_N=block, num_warps=warps)
     back[(B,)](move, frame_lengths, final, durations, T, N, BLOCK_N=block, num_warps=warps)
     return durations
+
+
+@align.register_fake
+def _(log_p, text_lengths, frame_lengths, optional):
+    return optional.new_empty(optional.shape, dtype=torch.int64)
 
 
 @triton.jit
