@@ -167,7 +167,8 @@ class _Progress:
         share = (self.spoken + chunk.chunks[-1].source[1]) / self.left
         wall = time.perf_counter() - self.began
         pace = f"{self.seconds / wall:.1f}x, {clock(wall * (1 / share - 1))} left"
-        click.echo(f"\r\033[K{self.at}/{self.count} chapters, {share:.0%}, {clock(self.seconds)} spoken, {pace}", nl=False, err=True)
+        told = f"{self.at}/{self.count} chapters, {share:.0%}, {clock(self.seconds)} spoken, {pace}"
+        click.echo(f"\r\033[K{told}", nl=False, err=True)
 
     def clear(self) -> None:
         if self.shown:
