@@ -40,11 +40,11 @@ def measure(request: dict) -> dict[str, float]:
     }
 
 
-def peak_mib() -> float:
-    """Sum of the high-water marks of this process and its living descendants."""
+def peak_mib(root: int | None = None) -> float:
+    """Sum of the high-water marks of a process, this one when None, and its living descendants."""
     if not Path("/proc/self/status").exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    waiting, kib = [os.getpid()], 0
+    waiting, kib = [root or os.getpid()], 0
     while waiting:
         process = Path("/proc") / str(waiting.pop())
         kib += int(re.search(r"^VmHWM:\s*(\d+) kB", (process / "status").read_text(), re.MULTILINE)[1])

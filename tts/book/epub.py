@@ -16,6 +16,7 @@ import struct
 import zipfile
 import zlib
 from dataclasses import dataclass, field
+from html import escape
 from html.parser import HTMLParser
 from itertools import pairwise
 from urllib.parse import unquote, urlsplit
@@ -33,6 +34,8 @@ _INLINE = {
 _VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 _UNSPOKEN = {"head", "nav", "rp", "rt", "script", "style", "svg"}
 _UNSPOKEN_ROLES = {"noteref", "doc-noteref", "pagebreak", "doc-pagebreak"}  # numbers of notes and pages inside the text
+_DECLARATION = re.compile(r"<![^<>]*>")
+_OPEN = re.compile(r"<(?![^<>]*>)")
 _ENCODING = re.compile(rb"""<\?xml[^>]{0,100}encoding=["']([A-Za-z0-9_-]{1,20})["']""")
 
 
@@ -132,14 +135,15 @@ class _Epub:
         wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
         told = _ENCODING.match(data.removeprefix(b"\xef\xbb\xbf").lstrip()[:200])
         try:
-            return data.decode("utf-16" if wide else told[1].decode() if told else "utf-8").removeprefix("\ufeff")
+            text = data.decode("utf-16" if wide else told[1].decode() if told else "utf-8").removeprefix("\ufeff")
         except (UnicodeDecodeError, LookupError) as error:
             raise self._error(f"{name!r:.80} is not text: {error}.", "encoding") from error
+        if "<!ENTITY" in text:
+            raise self._error(f"{name!r:.80} declares entities.", "entity")
+        return text
 
     def _xml(self, name: str) -> ElementTree.Element:
         text = self._text(name)
-        if "<!ENTITY" in text:
-            raise self._error(f"{name!r:.80} declares entities.", "entity")
         try:
             return ElementTree.fromstring(text)
         except ElementTree.ParseError as error:
@@ -147,7 +151,7 @@ class _Epub:
 
     def _document(self, name: str) -> _Document:
         parser = _Spoken()
-        parser.feed(self._text(name))
+        parser.feed(_closed(self._text(name)))
         parser.close()
         return parser.document()
 
@@ -178,6 +182,15 @@ def _chapters(documents: dict[str, _Document], told: list[tuple[str, str, str]])
     ends = sorted({0, *cuts, len(paragraphs)})
     for start, end in pairwise(ends):
         yield Chapter(cuts.get(start) or short_title(paragraphs[start]), "\n\n".join(paragraphs[start:end]))
+
+
+def _closed(text: str) -> str:
+    """XHTML of nothing but text and tags with an end: html.parser searches long for ends that are not there."""
+    for begin, end, kept in (("<!--", "-->", False), ("<![CDATA[", "]]>", True)):
+        first, *others = text.split(begin)
+        pairs = (other.partition(end) for other in others)
+        text = first + "".join(escape(inside) * kept + behind for inside, _, behind in pairs)
+    return _OPEN.sub("&lt;", _DECLARATION.sub("", text))
 
 
 def _all(element: ElementTree.Element | None, name: str) -> list[ElementTree.Element]:
@@ -245,10 +258,6 @@ class _Spoken(HTMLParser):
             self.links[-1] = (target, title + data)
         if not self._silent:
             self._words.append(data)
-
-    def unknown_decl(self, data):
-        if data.startswith("CDATA["):
-            self.handle_data(data.removeprefix("CDATA["))
 
     def _end_paragraph(self, heading: bool = False) -> None:
         text = " ".join("".join(self._words).split())

@@ -76,7 +76,7 @@ def read_book(path: str | Path) -> Book:
     else:
         raise UsageError(f"ending {ending!r} is no book's.", where=path, code="book.kind",
                          fix=f"Use one of: {', '.join(ENDINGS)}.")  # fmt: skip
-    chapters = tuple(part for chapter in book.chapters if _speakable(chapter.text) for part in _parts(chapter))
+    chapters = tuple(part for chapter in book.chapters if _speakable(chapter.text) for part in _parts(chapter, path))
     if not chapters:
         raise DataError("holds no text.", where=path, code="book.empty", fix="Is it a book of pictures? They have no words.")
     if len(chapters) > LIMITS.book_chapters:
@@ -171,7 +171,7 @@ def _speakable(text: str) -> bool:
     return any(char.isalnum() for char in text)
 
 
-def _parts(chapter: Chapter) -> Iterator[Chapter]:
+def _parts(chapter: Chapter, path: str | Path) -> Iterator[Chapter]:
     """The chapter; cut between paragraphs into several where it is longer than one call of the synthesiser may be."""
     if len(chapter.text.encode()) <= LIMITS.text_bytes:
         yield chapter
@@ -180,7 +180,7 @@ def _parts(chapter: Chapter) -> Iterator[Chapter]:
     for paragraph in re.split(r"\n[ \t]*\n\s*", chapter.text):
         more = len(paragraph.encode()) + 2
         if more > LIMITS.text_bytes:
-            raise ResourceError(f"a paragraph of {chapter.title!r} has {more:,} bytes.", code="book.paragraph",
+            raise ResourceError(f"a paragraph of {chapter.title!r} has {more:,} bytes.", where=path, code="book.paragraph",
                                 limit=LIMITS.text_bytes, fix="Put empty lines between paragraphs.")  # fmt: skip
         if size + more > LIMITS.text_bytes:
             yield Chapter(chapter.title if number == 1 else f"{chapter.title} ({number})", "\n\n".join(part))
