@@ -20,6 +20,7 @@ _CHAPTER = re.compile(
     rf"(?i:{_NUMBERED})\s+(?:\d{{1,4}}|[IVXLCDM]{{1,8}}|[ivxlcdm]{{1,8}}|[A-ZÄÖÜÉ][\w-]{{1,20}})(?:\s*[.:–—-].{{0,70}})?"
     rf"|(?i:{_ALONE})[.:]?|第[0-9〇零一二三四五六七八九十百千]{{1,8}}[章回卷部节](?:\s.{{0,70}})?"
 )
+_GAP = re.compile(r"\n[ \t]*\n\s*")
 _FACT = re.compile(r"(title|author|lang|language)\s*:\s*(.+)", re.IGNORECASE)
 _FENCE = re.compile(r"\s{0,3}(```|~~~)")
 _HEADING = re.compile(r"\s{0,3}(#{1,6})\s+(.+?)\s*#*\s*")
@@ -122,7 +123,8 @@ def short_title(text: str) -> str:
 
 
 def _titled(chapters: Iterable[Chapter]) -> tuple[Chapter, ...]:
-    return tuple(Chapter(chapter.title or short_title(chapter.text), chapter.text.strip()) for chapter in chapters)
+    tidy = (Chapter(chapter.title, _GAP.sub("\n\n", chapter.text.strip())) for chapter in chapters)
+    return tuple(Chapter(chapter.title or short_title(chapter.text), chapter.text) for chapter in tidy)
 
 
 def _head(text: str) -> tuple[dict[str, str], str]:
@@ -177,7 +179,7 @@ def _parts(chapter: Chapter, path: str | Path) -> Iterator[Chapter]:
         yield chapter
         return
     size, part, number = 0, [], 1
-    for paragraph in re.split(r"\n[ \t]*\n\s*", chapter.text):
+    for paragraph in _GAP.split(chapter.text):
         more = len(paragraph.encode()) + 2
         if more > LIMITS.text_bytes:
             raise ResourceError(f"a paragraph of {chapter.title!r} has {more:,} bytes.", where=path, code="book.paragraph",
