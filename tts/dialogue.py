@@ -70,15 +70,15 @@ class Script:
         """
         speakers: dict[str, Speaker] = {}
         turns: list[Turn] = []
-        start = 0
+        start, goes_on = 0, False  # whether a turn is open, which a comment ends
         for number, line in enumerate(text.split("\n"), 1):
             end = start + len(line)
             indented = line[:1].isspace()
             cast = None if turns or indented else _CAST.fullmatch(line.rstrip())
             turn = None if indented else _TURN.match(line)
             if not line.strip() or line.startswith("#"):
-                pass
-            elif indented and turns:
+                goes_on &= not line.startswith("#")
+            elif indented and goes_on:
                 turns[-1] = replace(turns[-1], end=end)
             elif cast:
                 if cast["name"] in speakers:
@@ -86,7 +86,7 @@ class Script:
                 speakers[cast["name"]] = _speaker(cast, number, where)
             elif turn is None:
                 raise _fault(where, number, f"{line.strip()!r:.60} belongs to nobody.", "line",
-                             "Begin it with NAME:, or indent it if it goes on with the turn above.")  # fmt: skip
+                             "Begin it with NAME:, or indent it right below the turn that it goes on with.")  # fmt: skip
             elif turn["name"] not in speakers:
                 near = difflib.get_close_matches(turn["name"], speakers, n=1)
                 hint = f"Did you mean {near[0]!r}? Else add" if near else "Add"
@@ -94,6 +94,7 @@ class Script:
                              f"{hint} a line to the head: {turn['name']} = VOICE. Or indent the line.")  # fmt: skip
             else:
                 turns.append(Turn(turn["name"], start + turn.end(), end, number))
+                goes_on = True
             start = end + 1
         turns = [turn for turn in turns if text[turn.start : turn.end].strip()]
         if not turns:

@@ -25,6 +25,7 @@ def test_a_script_is_read():
         ("Ada: Hi.\nHe said: no.", 7, "He said = VOICE"),
         ("Ada: Hi.\nNothing more", 7, "indent it"),
         ("  indented", 6, "NAME:"),
+        ("Ada: Hi.\n# a comment\n  goes on", 8, "below the turn"),
         ("Ada = bea\nAda: Hi.", 6, "already"),
         ("Eva = ada, speed=2\nEva: Hi.", 6, "rate=0.9"),
         ("Eva = ada, rate=9\nEva: Hi.", 6, "0.25 to 4"),

@@ -157,9 +157,9 @@ def _read_list(folder: Path) -> dict[int, Spoken]:
     try:
         found = strict_json.load(folder / LIST)
         rows = [Spoken(**row, kept=True) for row in found["chapters"]] if found["schema"] == SCHEMA else []
-    except (NoInputError, DataError, ResourceError, KeyError, TypeError):
+        return {int(row.number): row for row in rows if row.file == f"{_name(row.number, row.title)}.flac"}
+    except (NoInputError, DataError, ResourceError, AttributeError, KeyError, TypeError, ValueError):
         return {}
-    return {row.number: row for row in rows if row.file == f"{_name(row.number, row.title)}.flac"}
 
 
 def _write_list(folder: Path, finished: dict[int, Spoken]) -> None:

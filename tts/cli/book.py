@@ -65,10 +65,11 @@ def command(file, output, voice, language, chapters, only_list, title, author, r
     _check_reason(no_watermark, reason)
     who = _voice(voice, consent)
 
+    from frontend.languages import resolve
     from tts.api import Controls, Synthesizer
 
     synthesizer = Synthesizer(model=model, threads=threads)
-    language = make.language_of(book) if language == "auto" else language
+    language = make.language_of(book) if language == "auto" else resolve(language).tag
     request = {
         "voice": who if who is not None and not isinstance(who, str) else synthesizer.voice(who, language),
         "language": language,
