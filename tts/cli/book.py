@@ -143,12 +143,12 @@ def _say(spoken) -> None:
 
 
 class _Progress:
-    """On a terminal: how far the book is spoken, how fast, how long yet. Kept chapters take no time."""
+    """On a terminal: how far the book is spoken, how fast, how long yet: since the first clause, for which models are loaded."""
 
     def __init__(self, book, numbers: list[int], quiet: bool):
         self.shown = not quiet and sys.stderr is not None and sys.stderr.isatty()
         self.left = sum(len(book.chapters[number - 1].text) for number in numbers)  # characters
-        self.count, self.at, self.began = len(numbers), 0, time.perf_counter()
+        self.count, self.at, self.first = len(numbers), 0, None
         self.spoken = self.seconds = 0  # characters before this chapter, of those that are spoken in this run; sound
         self._chapter = None
 
@@ -165,10 +165,11 @@ class _Progress:
         self.seconds += chunk.duration
         if not self.shown or not chunk.chunks:
             return
-        share = (self.spoken + chunk.chunks[-1].source[1]) / self.left
-        wall = time.perf_counter() - self.began
-        pace = f"{self.seconds / wall:.1f}x, {clock(wall * (1 / share - 1))} left"
-        told = f"{self.at}/{self.count} chapters, {share:.0%}, {clock(self.seconds)} spoken, {pace}"
+        now = time.perf_counter(), (self.spoken + chunk.chunks[-1].source[1]) / self.left, self.seconds
+        self.first = self.first or now
+        wall, share, seconds = (after - before for after, before in zip(now, self.first, strict=True))
+        pace = f", {seconds / wall:.1f}x, {clock(wall * (1 - now[1]) / share)} left" if share > 0 and wall > 0 else ""
+        told = f"{self.at}/{self.count} chapters, {now[1]:.0%}, {clock(self.seconds)} spoken{pace}"
         click.echo(f"\r\033[K{told}", nl=False, err=True)
 
     def clear(self) -> None:
