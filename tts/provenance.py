@@ -58,7 +58,6 @@ def record(
     except PackageNotFoundError:  # a checkout
         installed = "unknown"
     edited = [[round(start, 4), round(end, 4)] for start, end in segments_edited]
-    kind = voice.consent.get("kind", "none")
     return {
         "schema": SCHEMA,
         "synthetic": True,
@@ -67,15 +66,46 @@ def record(
         "tool": "parlance-tts",
         "version": installed,
         "model_id": model_id,
-        "voice": getattr(voice, "name", "the recording's own"),
-        "voice_origin": "builtin" if kind == "dataset_licence" else "cloned",
-        "consent": {"kind": kind, "sha256": _sha256(json.dumps(voice.consent, sort_keys=True))},
+        **_who(voice),
         "language": language,
         "text_sha256": _sha256(text),
         "seed": seed,
         **({"segments_edited": edited} if edited else {}),
         "watermark": watermark,
     }
+
+
+def _who(voice) -> dict:
+    kind = voice.consent.get("kind", "none")
+    return {
+        "voice": getattr(voice, "name", "the recording's own"),
+        "voice_origin": "builtin" if kind == "dataset_licence" else "cloned",
+        "consent": {"kind": kind, "sha256": _sha256(json.dumps(voice.consent, sort_keys=True))},
+    }
+
+
+def joined(made: dict, text: str, voices: Iterable = (), languages: Iterable[str] = ()) -> dict:
+    """The record of speech that was joined from pieces, from that of a piece.
+
+    Args:
+        text: All that is said.
+        voices: Who speaks, where several do: then all are named, "cloned" stands where one is, and of several consents the
+            kinds and the hash over their hashes. A voice alone is told as by :func:`record`.
+        languages: Where there are several; "mul" stands for them (ISO 639-2).
+    """
+    told, made = [_who(voice) for voice in voices], {**made, "text_sha256": _sha256(text)}
+    made.pop("audio", None)
+    if len(set(languages)) > 1:
+        made["language"] = "mul"
+    if len(told) > 1:
+        kinds, hashes = ({row["consent"][key]: None for row in told} for key in ("kind", "sha256"))
+        digest = next(iter(hashes)) if len(hashes) == 1 else _sha256("".join(hashes))
+        made |= {
+            "voice": ", ".join(row["voice"] for row in told),
+            "voice_origin": max(row["voice_origin"] for row in told),  # "builtin" < "cloned"
+            "consent": {"kind": ", ".join(kinds), "sha256": digest},
+        }
+    return made
 
 
 def unmarked(reason: str) -> dict:

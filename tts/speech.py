@@ -24,6 +24,7 @@ class Span:
     end: float
     source: tuple[int, int] | None = None  # code points of the raw text, half open
     spoken: str = ""  # words and clauses: as read aloud, "three dollars" for "$3"
+    speaker: str = ""  # clauses of a dialogue: who says them
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,17 +62,21 @@ class Speech:
         write_audio(path, self.samples, self.sample_rate, format, bitrate, force, note=note(self.provenance))
 
     def to_srt(self, level: str = "chunk") -> str:
-        """SubRip subtitles: clauses in cues of at most two lines, or one cue a word (``level="word"``)."""
+        """SubRip subtitles: clauses in cues of at most two lines, or one cue a word (``level="word"``).
+
+        Where another speaker of a dialogue begins, the name stands before the words.
+        """
         blocks = [
             f"{i}\n{_clock(s.start, ',')} --> {_clock(s.end, ',')}\n{s.label}\n"
-            for i, s in enumerate(self._level(level), start=1)
+            for i, s in enumerate(self._level(level, named=True), start=1)
         ]
         return "\n".join(blocks)
 
     def to_vtt(self, level: str = "chunk") -> str:
-        """WebVTT subtitles, as :meth:`to_srt`."""
+        """WebVTT subtitles, as :meth:`to_srt`; the speakers of a dialogue are voice tags."""
         blocks = [
-            f"{_clock(s.start, '.')} --> {_clock(s.end, '.')}\n{escape(s.label, quote=False)}\n" for s in self._level(level)
+            f"{_clock(s.start, '.')} --> {_clock(s.end, '.')}\n{_voice_tag(s.speaker)}{escape(s.label, quote=False)}\n"
+            for s in self._level(level)
         ]
         return "WEBVTT\n\n" + "\n".join(blocks)
 
@@ -100,25 +105,30 @@ class Speech:
         data = base64.b64encode(encode_audio(self.samples, self.sample_rate, "wav")).decode()
         return f'<audio controls src="data:audio/wav;base64,{data}"></audio>'
 
-    def _level(self, level: str) -> tuple[Span, ...]:
+    def _level(self, level: str, named: bool = False) -> tuple[Span, ...]:
         if level not in ("chunk", "word"):
             raise DataError(f"subtitles come by 'chunk' or by 'word', not by {level!r}.", where="level")
-        return self.words if level == "word" else tuple(cue for chunk in self.chunks for cue in self._cues(chunk))
+        if level == "word":
+            return self.words
+        before = ["", *(chunk.speaker for chunk in self.chunks)]
+        names = [f"{c.speaker}: " if named and c.speaker != last else "" for c, last in zip(self.chunks, before, strict=False)]
+        return tuple(cue for chunk, name in zip(self.chunks, names, strict=True) for cue in self._cues(chunk, name))
 
-    def _cues(self, chunk: Span) -> list[Span]:
+    def _cues(self, chunk: Span, name: str) -> list[Span]:
         """A clause in cues of about equal length that fit two lines; cut before words, whose times are known."""
         words = [word for word in self.words if word.source and chunk.start <= word.start < chunk.end]
-        wanted = -(-_width(chunk.label) // (2 * LINE))
+        wanted = -(-_width(name + chunk.label) // (2 * LINE))
         cuts, size = [], _width(chunk.label) / max(1, wanted)
         for word in words[1:]:
             if _width(self.text[chunk.source[0] : word.source[0]]) >= size * (len(cuts) + 1) and len(cuts) + 1 < wanted:
                 cuts.append(word)
         starts = [(chunk.source[0], chunk.start)] + [(word.source[0], word.start) for word in cuts] if wanted > 1 else []
         if len(starts) < 2:
-            return [replace(chunk, label=_lines(chunk.label))]
+            return [replace(chunk, label=_lines(name + chunk.label))]
         ends = [*starts[1:], (chunk.source[1], chunk.end)]
         return [
-            Span(_lines(self.text[a:b]), start, end, (a, b)) for (a, start), (b, end) in zip(starts, ends, strict=True)
+            Span(_lines(first + self.text[a:b]), start, end, (a, b), speaker=chunk.speaker)
+            for first, (a, start), (b, end) in zip([name, *[""] * len(cuts)], starts, ends, strict=True)
         ]
 
 
@@ -126,7 +136,7 @@ def rows(spans: Iterable[Span]) -> list[dict]:
     """Spans for JSON, one dict each."""
     return [
         {"label": s.label, "start": round(s.start, 4), "end": round(s.end, 4), "source": s.source}
-        | ({"spoken": s.spoken} if s.spoken else {})
+        | {key: value for key, value in (("spoken", s.spoken), ("speaker", s.speaker)) if value}
         for s in spans
     ]
 
@@ -188,6 +198,10 @@ def _lines(text: str) -> str:
     places = [i for i, char in enumerate(text) if char == " "] or list(range(1, len(text)))
     cut = min(places, key=lambda i: abs(_width(text[:i]) - _width(text) / 2))
     return f"{text[:cut].rstrip()}\n{text[cut:].lstrip()}"
+
+
+def _voice_tag(speaker: str) -> str:
+    return f"<v {escape(speaker, quote=False)}>" if speaker else ""
 
 
 def _clock(seconds: float, comma: str) -> str:

@@ -535,6 +535,34 @@ def passes(context, speech, split, per_corpus, corpora, model, budgets, speaker_
         f"{about} Phones by the project's own recogniser."], f"passes-{house.kind}")
 
 
+@evaluate.command()
+@click.argument("file", required=False, metavar="[FILE]")
+@option("--speech", default="../shared/speech", metavar="DIR", help="Corpus whose sentences make a book where no FILE is given.")
+@option("--minutes", type=click.FloatRange(0.1), default=60.0, metavar="N", help="Length of that book, as its readers read it.")
+@option("--language", default="en-us", metavar="TAG", help="Of that book.")
+@option("--folder", default="exp/book", metavar="DIR", help="Where the audiobook is made; finished chapters in it are kept.")
+@click.option("--voice", metavar="NAME", help="Voice; the first of the language if left out.")
+@MODEL
+@with_outputs
+@click.pass_context
+def book(context, file, speech, minutes, language, folder, voice, model, out, results):
+    """A book to an audiobook with chapters: time, memory, and whether a sentence is lost."""
+    from pathlib import Path
+
+    from recipes.evaluate import book as experiment
+    from tts.aligner import Aligner
+
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    text = Path(file) if file else experiment.write_book(Path(folder), speech, language, minutes)
+    made, cost = experiment.make_audiobook(text, Path(folder), voice, model)
+    rows, records = experiment.check(text, made, cost, Aligner.load().recognise)
+    write(context, "A book spoken whole", rows, records, [
+        "By tts book in a process of its own; peak memory with its workers; CPU time of all its threads. Times are those of "
+        "this run: chapters that an earlier one had finished cost nothing, and their number is told. Each sentence is cut out "
+        "of its chapter's file by the times of the subtitles, and its phones are heard by the package's own recogniser. Lost: "
+        "fewer than half of its phones are heard (none, of a sentence of up to four), or its words are not in the subtitles."])
+
+
 def _codec(folder):
     from codec import Codec
 

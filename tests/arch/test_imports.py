@@ -115,6 +115,7 @@ def test_everything_imported_is_declared():
         "import tts.registry, tts.doctor",
         "import tts.cli; tts.cli.run(['--help'])",
         "import tts.cli; tts.cli.run(['synth', '--help'])",
+        "import tts.cli; tts.cli.run(['book', '--help'])",
         "import tts.cli; tts.cli.run(['serve', '--help'])",
         "import tts.cli; tts.cli.run(['limits'])",
         "import tts.cli; tts.cli.run(['codec', 'encode', '--help'])",

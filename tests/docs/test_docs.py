@@ -111,6 +111,12 @@ def test_the_python_of_the_readme_speaks(capsys, tmp_path, monkeypatch):
     assert all(Path(name).stat().st_size > 10_000 for name in ("hello.wav", "x.wav"))
 
 
+def test_the_python_of_the_books_page_runs(capsys):
+    (example,) = blocks("books.md", "python")
+    exec(compile(example, "docs/books.md", "exec"), {})
+    assert capsys.readouterr().out == "[('Ada', 'Hello, Ben.'), ('Ben', 'Hello.')]\n"
+
+
 def test_the_python_of_the_editing_page_runs(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (example,) = blocks("editing.md", "python")

@@ -22,6 +22,7 @@ from tts.base.errors import FileError, InternalError, ResourceError, TtsError, U
 
 COMMANDS = {
     "synth": "Speak text into a file or a pipe.",
+    "book": "Speak a book into one file with chapters, and a file a chapter.",
     "clone": "Make a voice file of recordings of a person.",
     "convert": "Speak a recording again in another voice.",
     "edit": "Change words in a recording.",

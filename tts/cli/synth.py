@@ -45,6 +45,7 @@ _EXAMPLES = """\
 @click.option("--solver", type=click.Choice(["euler", "midpoint", "bespoke"]),
               help="Solver (flow, infill); bespoke where the model has one.")  # fmt: skip
 @click.option("--phonemes", is_flag=True, help="The text is IPA.")
+@click.option("--script", is_flag=True, help="The text is a dialogue: a head, Ada = kathleen, then turns, Ada: Hello.")
 @click.option("--lexicon", metavar="FILE", help="TSV of word and IPA.")
 @click.option("--format", "format_", metavar="NAME", help="wav, flac, ogg, opus, mp3 or pcm; default by the file's ending.")
 @click.option("--rate-hz", type=click.IntRange(8_000, 192_000), metavar="HZ", help="Sample rate of the output.")
@@ -85,6 +86,7 @@ def command(
     guidance,
     solver,
     phonemes,
+    script,
     lexicon,
     format_,
     rate_hz,
@@ -122,6 +124,9 @@ def command(
     subtitle_form = _subtitle_form(subtitles)
     _check_reason(no_watermark, reason)
     spoken = given_text(text, inputs, "tts synth", _EXAMPLES)
+    if script:
+        _check_script(inputs, {"--voice": voice, "--phonemes": phonemes, "--prosody-in": prosody_in,
+                               "--prosody-from": prosody_from, "--prosody-out": prosody_out})  # fmt: skip
     who = _voice(voice, consent)
 
     from tts.api import Controls, Synthesizer
@@ -151,6 +156,11 @@ def command(
         _check_prosody(prosody_in, prosody_from, controls != Controls())
         plan = _with_prosody(synthesizer, synthesizer.plan(spoken, **request), prosody_in, prosody_from, prosody_out, force)
         chunks = [synthesizer.render(plan, watermark=not no_watermark, reason=reason)]
+    elif script:
+        from tts.dialogue import Script, speak
+
+        where = inputs[0] if inputs and inputs[0] != "-" else "<text>"
+        chunks = speak(synthesizer, Script.parse(spoken, where), **{key: request[key] for key in request if key != "voice"})
     else:
         chunks = synthesizer.stream(spoken, **request)
     account = Account(("words", "phones", "chunks") if timings or as_json else ("words", "chunks") if subtitles else ())
@@ -183,6 +193,15 @@ def _check_reason(no_watermark: bool, reason: str) -> None:
         unmarked(reason)
     elif reason:
         raise UsageError("--reason belongs to --no-watermark.", where="--reason", code="usage.reason")
+
+
+def _check_script(inputs: tuple[str, ...], others: dict) -> None:
+    """A script is one text, and itself says who speaks."""
+    given = [flag for flag, value in others.items() if value]
+    if len(inputs) > 1 or given:
+        what = f"{given[0]} does not go with a script." if given else "several files are no script."
+        raise UsageError(what, where="--script", code="usage.script",
+                         fix="Voices stand in its head: Ada = kathleen." if given else "Give one with -i.")  # fmt: skip
 
 
 def _dated(record: dict) -> dict:

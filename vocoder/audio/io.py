@@ -16,7 +16,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -28,6 +28,7 @@ from tts.base.files import atomic_file
 from tts.base.limits import LIMITS
 from vocoder.audio import wavfile
 from vocoder.audio.decode import AudioInfo, Source, decoded, import_soundfile, opened
+from vocoder.audio.ogg import add_comments
 
 #: Names that ``--format`` and file endings may use -> (libsndfile container, subtype); None: written here.
 FORMATS = {
@@ -44,6 +45,7 @@ _RATES = {
 }
 MP3_STREAM_KBPS = 64.0
 _PIECE = 1 << 16  # bytes
+TAGS = {"TITLE", "ARTIST", "ALBUM", "TRACKNUMBER"}  # that libsndfile writes
 Note = Callable[[dict], str]  # what is known of the samples -> ASCII for the file's comment; "" for none
 _log = logging.getLogger("parlance.audio")
 
@@ -273,6 +275,7 @@ def write_audio(
     force: bool = False,
     rf64: bool = False,
     note: Note | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> None:
     """Write an audio file: whole or not at all, in the memory of one chunk.
 
@@ -289,6 +292,7 @@ def write_audio(
         rf64: Keep room in the header of a WAV file, so that it may pass 4 GiB.
         note: Gives the text of the file's comment (raw pcm has none), when the first samples are there and, for wav and flac
             files, once more when ``samples`` and ``pcm_sha256`` are known beside ``sample_rate``.
+        tags: Comments such as TITLE and ARTIST, of a file: any in ogg and opus, those of ``TAGS`` in flac and mp3.
 
     Raises:
         UsageError: Format, rate and bit rate do not go together.
@@ -306,7 +310,7 @@ def write_audio(
         return
     with atomic_file(path, force) as file:
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            _write(file, chunks, sample_rate, name, options, rf64, note)
+            _write(file, chunks, sample_rate, name, options, rf64, note, tags)
         else:  # a device or FIFO
             _write_piped(file, chunks, sample_rate, name, options, note)
 
@@ -356,10 +360,11 @@ def _coding(name: str, sample_rate: int, bitrate: float | None) -> dict:
     return options if bitrate is None else options | _bitrate_options(name, subtype, bitrate)
 
 
-def _write(file: BinaryIO, chunks, sample_rate: int, name: str, options: dict, rf64: bool = False, note: Note | None = None):
+def _write(file: BinaryIO, chunks, sample_rate: int, name: str, options: dict, rf64: bool = False, note: Note | None = None,
+           tags: Mapping[str, str] | None = None) -> None:  # fmt: skip
     """Into a file that can seek: sizes and comment are written into the header when they are known."""
     if FORMATS[name]:
-        _write_coded(file, chunks, sample_rate, options, note)
+        _write_coded(file, chunks, sample_rate, options, note, tags or {})
         return
     known = _Known(sample_rate, note)
     header = functools.partial(wavfile.wav_header, sample_rate, rf64=rf64) if name == "wav" else lambda count, comment: b""
@@ -375,7 +380,7 @@ def _write(file: BinaryIO, chunks, sample_rate: int, name: str, options: dict, r
 def _write_piped(file: BinaryIO, chunks: Iterable[np.ndarray], sample_rate: int, name: str, options: dict, note: Note | None):
     if FORMATS[name]:
         with tempfile.TemporaryFile() as whole:
-            _write_coded(whole, chunks, sample_rate, options, note)
+            _write_coded(whole, chunks, sample_rate, options, note, {})
             whole.seek(0)
             shutil.copyfileobj(whole, file)
         file.flush()
@@ -387,13 +392,16 @@ def _write_piped(file: BinaryIO, chunks: Iterable[np.ndarray], sample_rate: int,
         file.flush()
 
 
-def _write_coded(file: BinaryIO, chunks: Iterable[np.ndarray], sample_rate: int, options: dict, note: Note | None) -> None:
-    for _ in _coded(file, chunks, sample_rate, options, note):
+def _write_coded(file: BinaryIO, chunks: Iterable[np.ndarray], sample_rate: int, options: dict, note: Note | None,
+                 tags: Mapping[str, str]) -> None:  # fmt: skip
+    for _ in _coded(file, chunks, sample_rate, options, note, tags):
         pass
 
 
-def _coded(file, chunks: Iterable[np.ndarray], sample_rate: int, options: dict, note: Note | None) -> Iterator[None]:
+def _coded(file, chunks: Iterable[np.ndarray], sample_rate: int, options: dict, note: Note | None,
+           tags: Mapping[str, str] | None = None) -> Iterator[None]:  # fmt: skip
     """Through libsndfile, a step a chunk. It writes to a descriptor itself: an interruption inside a callback would be lost."""
+    tags = tags or {}
     soundfile = import_soundfile()
     target = file if isinstance(file, io.BytesIO | _Passing) else file.fileno()
     lossless = options["subtype"] == "PCM_16"
@@ -402,6 +410,8 @@ def _coded(file, chunks: Iterable[np.ndarray], sample_rate: int, options: dict, 
         with soundfile.SoundFile(target, "w", sample_rate, 1, closefd=False, **options) as out:
             if known.room:
                 out.comment = known.room
+            for tag in (tag for tag in tags if tag in TAGS):
+                setattr(out, tag.lower(), tags[tag])
             for chunk in chunks:
                 for start in range(0, len(chunk), sample_rate):  # its Vorbis and Opus need short writes
                     part = np.clip(chunk[start : start + sample_rate], -1.0, 1.0)
@@ -412,6 +422,15 @@ def _coded(file, chunks: Iterable[np.ndarray], sample_rate: int, options: dict, 
         raise FileError(f"encoding {options['format']} failed: {reason}.", code="audio.encode", fix="Free some space.") from error
     if known.room and lossless:
         _replace_comment(file, known)
+    further = [(tag, tags[tag]) for tag in tags if tag not in TAGS]
+    if further and options["format"] == "OGG":
+        with tempfile.TemporaryFile() as plain:
+            file.seek(0)
+            shutil.copyfileobj(file, plain)
+            plain.seek(0)
+            file.seek(0)
+            file.truncate()
+            add_comments(plain, file, further)
 
 
 class _Passing:
