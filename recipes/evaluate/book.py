@@ -79,7 +79,7 @@ def make_audiobook(text: Path, folder: Path, voice: str | None, model: str | Non
         process = subprocess.Popen(command, stdout=out, stderr=err)
         while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
             time.sleep(0.5)
-            peak = max(peak, _peak(process.pid))
+            peak = max(peak, peak_mib(process.pid))
         wall = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(ended[1])
         out.seek(0)
@@ -88,13 +88,6 @@ def make_audiobook(text: Path, folder: Path, voice: str | None, model: str | Non
             raise InternalError(f"tts book failed: {err.read().decode().strip()[-300:]}", where=text, code="evaluate.book",
                                 fix="Run it by hand to see why.")  # fmt: skip
         return json.load(out), {"wall_s": wall, "cpu_s": ended[2].ru_utime + ended[2].ru_stime, "peak_mib": peak}
-
-
-def _peak(pid: int) -> float:
-    try:
-        return peak_mib(pid)
-    except (OSError, TypeError):  # it, or a worker, ended meanwhile
-        return 0.0
 
 
 def check(text: Path, made: dict, cost: dict, recognise: Recogniser) -> tuple[list[dict], list[dict]]:
