@@ -27,7 +27,7 @@ class Limits:
     channels: int = _limit(8, "channels", "channels of an audio file; they are averaged", "vocoder.audio.io")
     min_sample_rate: int = _limit(8_000, "Hz", "lowest sample rate read or written", "vocoder.audio.io")
     max_sample_rate: int = _limit(192_000, "Hz", "highest sample rate read or written", "vocoder.audio.io")
-    list_bytes: int = _limit(64 * MIB, "bytes", "a list of files (.scp)", "tts.cli.codec.plan")
+    list_bytes: int = _limit(64 * MIB, "bytes", "a list of files or of texts", "tts.cli.plan")
     wav_chunks: int = _limit(1_024, "chunks", "RIFF chunks before the samples", "vocoder.audio.wavfile")
     sample_peak: float = _limit(32.0, "full scale", "largest float sample; above 1 the clip is scaled down", "vocoder.audio.io")
     json_bytes: int = _limit(4 * MIB, "bytes", "one JSON file", "tts.base.strict_json")
