@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -128,20 +128,20 @@ def run(
         outcomes = _serial(task, left, progress)
     else:
         outcomes = mapped(_Attempts(task).load, left, min(nj, len(left)), ray, task.threads or 1)
-    done, failed = [], []
+    done, failed, out = [], [], sys.stdout
     try:
-        with closing(outcomes):
+        with closing(outcomes), redirect_stdout(sys.stderr):  # Ray tells of dead workers on stdout, which has the product alone
             for job in plan.jobs:
                 outcome = settled[job.name] if job.name in settled else next(outcomes)
                 progress.clear()
                 if isinstance(outcome, TtsError):
                     failed.append((job, outcome))
-                    as_json and _json({"input": job.source, "output": job.target, "error": outcome.to_dict()})
+                    as_json and _json({"input": job.source, "output": job.target, "error": outcome.to_dict()}, out)
                 else:
                     done.append((job, outcome))
                     if manifest is not None and not outcome["kept"]:
                         manifest.add(job, outcome)
-                    _tell(task, outcome, quiet, as_json)
+                    _tell(task, outcome, quiet, as_json, out)
                 progress.file_done(0.0 if isinstance(outcome, TtsError) or outcome["kept"] else outcome["seconds"])
     finally:
         progress.clear()
@@ -173,9 +173,9 @@ def _total(plan: Plan, done: list[dict], failed: list[tuple[Job, TtsError]], wal
     )
 
 
-def _tell(task: Task, facts: dict, quiet: bool, as_json: bool) -> None:
+def _tell(task: Task, facts: dict, quiet: bool, as_json: bool, out=None) -> None:
     if as_json:
-        _json(facts)
+        _json(facts, out)
     source = "<stdin>" if facts["input"] == "-" else facts["input"]
     target = "stdout" if facts["output"] == "-" else facts["output"]
     for start, end in facts.get("lost", ()):
@@ -191,8 +191,8 @@ def _say(text: str) -> None:
     click.echo(printable(text), err=True)
 
 
-def _json(facts: dict) -> None:
-    click.echo(strict_json.dumps(facts, indent=None))
+def _json(facts: dict, out) -> None:
+    click.echo(strict_json.dumps(facts, indent=None), out)
 
 
 def _attempt(task_do: Callable, job: Job, told: Callable[[float], None]) -> dict | TtsError:
