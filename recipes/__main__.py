@@ -46,6 +46,8 @@ STAGES = {
     "evaluate": ("recipes.evaluate.command", "evaluate", "Stage 8: every table of the house models' RESULTS.md."),
     "pack": ("recipes.stages.packing", "pack", "A corpus with its features in one small file."),
     "unpack": ("recipes.stages.packing", "unpack", "The feature store of a packed corpus."),
+    "lhotse": ("recipes.stages.packing", "lhotse", "Data directories as lhotse manifests."),
+    "shards": ("recipes.stages.packing", "shards", "Data directories as tar files of WebDataset."),
     "units": ("recipes.stages.units", "units", "Discrete units of every utterance of a feature store."),
     "units-kmeans": ("recipes.stages.units", "units_kmeans", "Centres of k-means units over any extractor's features."),
     "run": ("recipes.stages.packing", "run", "Parallel jobs with a log each, as Kaldi's run.pl."),

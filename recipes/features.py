@@ -8,13 +8,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 
+from recipes.progress import track
 from recipes.store import Store, StoreWriter
+from tts.base.errors import TtsError
+from tts.workers import mapped
 from vocoder.audio.frames import HOP_LENGTH, N_MELS
 
 
@@ -34,13 +36,19 @@ def analyse(path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.round(np.clip(wav, -1, 1) * 32767).astype(np.int16), mel.astype(np.float16), f0
 
 
-def extract(utterances: Iterable[tuple[str, str]], dump, nj: int = 2) -> int:
+def analyser() -> Callable:
+    """``analyse``, for a worker."""
+    return analyse
+
+
+def extract(utterances: Iterable[tuple[str, str]], dump, nj: int = 2, ray: str | None = None) -> int:
     """Features of all utterances into ``dump``; returns how many. Existing complete features are kept.
 
     Args:
         utterances: (id, audio path) pairs.
         dump: Folder of the store.
         nj: Processes.
+        ray: Address of a Ray cluster, instead of processes: ``tts.workers.mapped``.
     """
     utterances = list(utterances)
     dump = Path(dump)
@@ -49,13 +57,16 @@ def extract(utterances: Iterable[tuple[str, str]], dump, nj: int = 2) -> int:
         if set(have.items) == {key for key, _ in utterances}:
             return len(have)
     keys, paths = zip(*utterances, strict=True)
+    results = mapped(analyser, paths, nj if ray is None else 1, ray)
     with (
-        ProcessPoolExecutor(nj) as pool,
         StoreWriter(dump, "f0", "float32") as f0s,  # first in, last to appear: its index says that all three are there
         StoreWriter(dump, "wav", "int16") as wavs,
         StoreWriter(dump, "mel", "float16", N_MELS) as mels,
     ):
-        for key, (wav, mel, f0) in zip(keys, pool.map(analyse, paths, chunksize=16), strict=True):
+        for key, found in track(zip(keys, results, strict=True), f"features {dump.name}", len(keys)):
+            if isinstance(found, TtsError):
+                raise found
+            wav, mel, f0 = found
             wavs.add(key, wav)
             mels.add(key, mel)
             f0s.add(key, f0)

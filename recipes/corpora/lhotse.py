@@ -1,4 +1,4 @@
-"""lhotse manifests, read as the JSON lines that they are; lhotse itself is not needed.
+"""lhotse manifests, read and written as the JSON lines that they are; lhotse itself is not needed.
 
     ljspeech_recordings_train.jsonl.gz      id, sources: [{type: file, source, channels}], sampling_rate, duration
     ljspeech_supervisions_train.jsonl.gz    id, recording_id, start, duration, text, language, speaker, gender
@@ -14,12 +14,14 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from recipes.corpora import Corpus, hold_out, safe_id
 from recipes.datadir import Utterance
+from tts.base import strict_json
 from tts.base.errors import DataError, NoInputError
+from tts.base.files import atomic_file
 
 NAMES = {"english": "en-us", "german": "de", "dutch": "nl", "french": "fr", "chinese": "cmn", "mandarin": "cmn"}
 
@@ -59,13 +61,67 @@ def add(corpus: Corpus, found: dict, split: str, recording: dict, item: dict, la
     wav = Path(sources[0]["source"])
     start, seconds = float(item.get("start", 0)), float(item["duration"])
     whole = start < 0.01 and abs(seconds - float(recording.get("duration", seconds))) < 0.01
-    tag = item.get("language") or ""
+    tag, custom = item.get("language") or "", item.get("custom") or {}
+    bandwidth = custom.get("bandwidth_hz") or int(recording.get("sampling_rate", 24_000)) // 2
     found.setdefault(split, []).append(Utterance(
         id=key, wav=wav if wav.is_absolute() else root / wav, text=text, speaker=safe_id(str(item.get("speaker") or key)),
         language=language or NAMES.get(tag.lower(), tag), seconds=seconds, gender=(item.get("gender") or "")[:1].lower() or None,
-        bandwidth_hz=min(12_000, int(recording.get("sampling_rate", 24_000)) // 2),
-        span=None if whole else (start, start + seconds),
+        bandwidth_hz=min(12_000, bandwidth), span=None if whole else (start, start + seconds), corpus=custom.get("corpus"),
     ))
+
+
+def write(folder, split: str, utterances: Iterable[Utterance], cuts: bool = False) -> None:
+    """``recordings_SPLIT.jsonl.gz`` and ``supervisions_SPLIT.jsonl.gz``; or ``cuts_SPLIT.jsonl.gz``, which has both.
+
+    What lhotse has no field for, bandwidth and corpus, is in ``custom``. Audio paths are absolute. ``read`` gives them back.
+
+    Raises:
+        NoInputError, DataError: A recording is missing or cannot be read.
+    """
+    recordings: dict[str, dict] = {}  # by path
+    supervisions = []
+    for item in sorted(utterances, key=lambda item: item.id):
+        if str(item.wav) not in recordings:
+            recordings[str(item.wav)] = recording_of(item)
+        recording = recordings[str(item.wav)]
+        start, end = item.span or (0.0, recording["duration"])
+        custom = {"bandwidth_hz": item.bandwidth_hz, "corpus": item.corpus}
+        supervisions.append({
+            "id": item.id, "recording_id": recording["id"], "start": start, "duration": round(end - start, 8), "channel": 0,
+            "text": item.text, "language": item.language, "speaker": item.speaker, "gender": item.gender,
+            "custom": {name: value for name, value in custom.items() if value is not None},
+        })  # fmt: skip
+    if cuts:
+        by_id = {recording["id"]: recording for recording in recordings.values()}
+        write_lines(Path(folder) / f"cuts_{split}.jsonl.gz", (
+            {"id": row["id"], "start": row["start"], "duration": row["duration"], "channel": 0,
+             "supervisions": [{**row, "start": 0.0}], "recording": by_id[row["recording_id"]], "type": "MonoCut"}
+            for row in supervisions
+        ))  # fmt: skip
+    else:
+        write_lines(Path(folder) / f"recordings_{split}.jsonl.gz", recordings.values())
+        write_lines(Path(folder) / f"supervisions_{split}.jsonl.gz", supervisions)
+
+
+def recording_of(item: Utterance) -> dict:
+    """What lhotse says of a recording."""
+    from vocoder.audio.io import read_info
+
+    info, wav = read_info(item.wav), item.wav.resolve()
+    if info.frames is None:
+        raise DataError("its header does not tell its length.", where=item.wav, code="corpus.length", fix="Make a FLAC of it.")
+    channels = list(range(info.channels))
+    return {"id": item.id if item.span is None else f"rec-{item.id}",
+            "sources": [{"type": "file", "channels": channels, "source": str(wav)}], "sampling_rate": info.sample_rate,
+            "num_samples": info.frames, "duration": info.seconds, "channel_ids": channels}  # fmt: skip
+
+
+def write_lines(path: Path, rows: Iterable[dict]) -> None:
+    """A gzip file of JSON lines; equal rows give equal bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path, force=True) as file, gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
+        for row in rows:
+            packed.write(strict_json.dumps(row, indent=None).encode() + b"\n")
 
 
 def split_of(path: Path) -> str:

@@ -79,7 +79,9 @@ def validate(context, folders, audio, everything, as_json, nj):
 @click.option("--dump", default="dump", show_default=True, metavar="DIR", help="Feature store to write.")
 @click.option("--phones/--no-phones", default=True, show_default=True, help="A codec and a vocoder need no phones.")
 @JOBS
-def features(data_dir, dump, phones, nj):
+@click.option("--ray", is_flag=False, flag_value="", metavar="[=ADDRESS]",
+              help="A Ray cluster instead of processes; without an address, the one here.")  # fmt: skip
+def features(data_dir, dump, phones, nj, ray):
     """Audio, mel, pitch and phones of every split. A split that is complete is left as it is."""
     from recipes import datadir
     from recipes.cut import cut
@@ -91,7 +93,7 @@ def features(data_dir, dump, phones, nj):
             rows = cut(datadir.read(Path(data_dir) / split), Path(dump) / split / "cut")
             Path(dump, split).mkdir(parents=True, exist_ok=True)
             counts = (write_phones if phones else write_rows)(rows, Path(dump) / split)
-            extract([(row.id, str(row.wav)) for row in rows], Path(dump) / split, nj)
+            extract([(row.id, str(row.wav)) for row in rows], Path(dump) / split, nj, ray)
             click.echo(f"features: {split}: " + ", ".join(f"{name} {n:,}" for name, n in counts.items()))
 
 

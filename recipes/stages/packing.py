@@ -1,9 +1,10 @@
-"""Packing for another machine, and parallel jobs."""
+"""Packing for another machine or program, and parallel jobs."""
 
 from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import click
 
@@ -33,6 +34,42 @@ def unpack(file, dump, nj):
 
     meta = read(file, dump, nj)
     click.echo(f"unpack: {meta['hours']:.2f} hours at {meta['kbps']:g} kbit/s into {dump}")
+
+
+@click.command(epilog="Example:  python -m recipes lhotse data/train --out manifests")
+@click.argument("folders", nargs=-1, required=True, metavar="DIR...")
+@click.option("--out", default="manifests", show_default=True, metavar="DIR", help="Folder to write.")
+@click.option("--cuts", is_flag=True, help="Cuts with all inside, instead of recordings and supervisions.")
+def lhotse(folders, out, cuts):
+    """lhotse manifests of data directories, named after them. The way back: python -m recipes data lhotse."""
+    from recipes import datadir
+    from recipes.corpora.lhotse import write
+
+    for folder in folders:
+        rows, split = datadir.read(folder), Path(folder).resolve().name
+        write(out, split, rows, cuts)
+        click.echo(f"lhotse: {split}: {len(rows):,} utterances")
+
+
+@click.command(epilog="Example:  python -m recipes shards data/train --tokens tokens/tokens.scp --out shards --nj 2")
+@click.argument("folders", nargs=-1, required=True, metavar="DIR...")
+@click.option("--out", default="shards", show_default=True, metavar="DIR", help="Folder to write.")
+@click.option("--size", type=click.IntRange(1), default=1000, show_default=True, help="Utterances a shard.")
+@click.option("--tokens", metavar="FILE", help="List of token files, tokens.scp of tts codec encode --scp.")
+@JOBS
+@click.option("--ray", is_flag=False, flag_value="", metavar="[=ADDRESS]",
+              help="A Ray cluster instead of processes; without an address, the one here.")  # fmt: skip
+def shards(folders, out, size, tokens, nj, ray):
+    """Data directories as tar files of WebDataset: audio, JSON and token file of each utterance. Whole shards are kept."""
+    from recipes import datadir
+    from recipes.shards import write_shards
+    from tts.cli.plan import read_list
+
+    listed = None if tokens is None else dict(read_list(tokens))
+    for folder in folders:
+        split = Path(folder).resolve().name
+        found, new = write_shards(datadir.read(folder), out, split, size, listed, nj if ray is None else 1, ray)
+        click.echo(f"shards: {split}: {found:,} shards, {new:,} of them new")
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},

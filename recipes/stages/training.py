@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import click
+
+from tts.base.errors import UsageError
 
 
 def training_options(function):
@@ -311,6 +315,9 @@ def _prepare(config, overrides, sections, pack, dump) -> dict[str, dict]:
     from recipes import config as configuration
 
     given = configuration.read(config, overrides, sections)
+    if pack and int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise UsageError("several processes would unpack it at once.", where="--pack", code="usage.pack",
+                         fix="Run python -m recipes unpack first, and leave --pack out.")  # fmt: skip
     if pack:
         from recipes.pack import unpack
 

@@ -5,6 +5,9 @@ on (weights, seed, step): batches are pure functions of (seed, step), and torch'
 (seed, step) before every step. So a checkpoint needs no generator state, and a resumed run ends with the same bits
 as an uninterrupted one.
 
+Started by torchrun, every process takes its own batches: of step s with n processes those numbered n s to n s + n - 1.
+Gradients are averaged, so weights stay equal everywhere; the first process reports, validates and saves.
+
     exp/
       step-00012000/   model.safetensors  ema.safetensors  optimizer-*.safetensors  state.json
       LATEST           name of the newest complete checkpoint, replaced atomically
@@ -112,9 +115,12 @@ def train(task: Task, config: TrainConfig, exp, *, minutes: float, device: str =
     exp = Path(exp)
     exp.mkdir(parents=True, exist_ok=True)
     config = replace(config, precision=precision_of(config.precision, device))
-    fabric = Fabric(accelerator="cuda" if device.startswith("cuda") else device, devices=1, precision=config.precision)
-    optimizers, wrapped = {}, {}
+    fabric = Fabric(accelerator="cuda" if device.startswith("cuda") else device, precision=config.precision, **processes())
+    fabric.launch()
+    first, n = fabric.is_global_zero, fabric.world_size
+    optimizers = {}
     for player in task.players:
+        fabric.to_device(player.module)
         optimizer = torch.optim.AdamW(
             player.groups(),
             lr=config.learning_rate,
@@ -122,19 +128,25 @@ def train(task: Task, config: TrainConfig, exp, *, minutes: float, device: str =
             weight_decay=config.weight_decay,
             fused=True,
         )
-        wrapped[player.name], optimizers[player.name] = fabric.setup(player.module, optimizer, move_to_device=True)
+        optimizers[player.name] = fabric.setup_optimizers(optimizer)
     model = task.players[-1].module
     ema = {name: value.detach().clone().float() for name, value in model.state_dict().items()}
-    step = restore(exp, task, optimizers, ema)
-    tell_changes(exp, step, settings(task, config))
-    log = open(exp / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
-    writer = tensorboard_writer(exp)
+    with fabric.rank_zero_first():
+        step = restore(exp, task, optimizers, ema)
+    if first:
+        tell_changes(exp, step, settings(task, config))
+    log = open(exp / "metrics.jsonl" if first else os.devnull, "a", encoding="utf-8")  # noqa: SIM115
+    writer = tensorboard_writer(exp) if first else None
+    for player in task.players:
+        same_as_first(fabric, player.module.state_dict().values())
     deadline = time.monotonic() + 60 * minutes
     saved_at, bad_steps, figures, started, since = time.monotonic(), [], {}, time.monotonic(), step
-    with Progress(f"train {exp.name}", total=max_steps, minutes=None if max_steps else minutes) as progress:
-        while time.monotonic() < deadline and (max_steps is None or step < max_steps):
-            torch.manual_seed(hash_of(config.seed, step))
-            batch = move(task.batch(step), fabric.device)
+    shown = None if first else open(os.devnull, "w")  # noqa: SIM115
+    with Progress(f"train {exp.name}", total=max_steps, minutes=None if max_steps else minutes, stream=shown) as progress:
+        while (max_steps is None or step < max_steps) and first_says(fabric, time.monotonic() < deadline):
+            number = step * n + fabric.global_rank
+            torch.manual_seed(hash_of(config.seed, number))
+            batch = move(task.batch(number), fabric.device)
             scratch: dict = {}
             fine = True
             for player in task.players:
@@ -149,6 +161,7 @@ def train(task: Task, config: TrainConfig, exp, *, minutes: float, device: str =
                 total = sum(losses.values())
                 optimizer.zero_grad(set_to_none=True)
                 fabric.backward(total)
+                total = share(fabric, player.module, total.detach())
                 norm = torch.nn.utils.clip_grad_norm_(player.module.parameters(), config.clip)
                 if not torch.isfinite(norm) or not torch.isfinite(total):
                     fine = False
@@ -172,15 +185,53 @@ def train(task: Task, config: TrainConfig, exp, *, minutes: float, device: str =
                 write_row(log, writer, row)
                 progress.update(step=step, **{k: v for k, v in list(means.items())[:4]})
                 figures = {}
-            if step % config.validate_steps == 0:
+            if step % config.validate_steps == 0 and first:
                 validate(task, model, ema, log, writer, step)
-            if time.monotonic() - saved_at > 60 * config.save_minutes:
+            if first and time.monotonic() - saved_at > 60 * config.save_minutes:
                 save(exp, task, optimizers, ema, step, config)
                 saved_at = time.monotonic()
-    validate(task, model, ema, log, writer, step)
-    save(exp, task, optimizers, ema, step, config)
+    if first:
+        validate(task, model, ema, log, writer, step)
+        save(exp, task, optimizers, ema, step, config)
+    fabric.barrier()
     log.close()
     return ema, step
+
+
+def processes() -> dict:
+    """Of Fabric: how many processes torchrun has started, here and on how many machines; one without it."""
+    n, here = (int(os.environ.get(name, 1)) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    return {"devices": here, "num_nodes": n // here, "strategy": "ddp" if n > 1 else "auto"}
+
+
+def share(fabric, module: nn.Module, loss: Tensor) -> Tensor:
+    """Average the gradients of all processes, which then also have the first's buffers; returns the mean loss.
+
+    A parameter that no process has a gradient of keeps none. DistributedDataParallel would ask for one forward call of one
+    module a step; players have losses of several modules.
+    """
+    if fabric.world_size == 1:
+        return loss
+    learning = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    had = torch.tensor([parameter.grad is not None for parameter in learning], dtype=loss.dtype, device=loss.device)
+    grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in learning]
+    mean = fabric.all_reduce(torch.cat([loss.view(1), had, *(grad.flatten() for grad in grads)]), reduce_op="mean")
+    loss, had, *means = mean.split([1, len(learning), *(grad.numel() for grad in grads)])
+    for parameter, anywhere, value in zip(learning, had.tolist(), means, strict=True):
+        parameter.grad = value.view_as(parameter).to(parameter.dtype) if anywhere else None
+    same_as_first(fabric, module.buffers())
+    return loss[0]
+
+
+def same_as_first(fabric, tensors) -> None:
+    """Give all processes the first one's tensors."""
+    for tensor in tensors if fabric.world_size > 1 else ():
+        torch.distributed.broadcast(tensor.detach(), 0)
+
+
+def first_says(fabric, going: bool) -> bool:
+    """What the first process says: clocks differ."""
+    return going if fabric.world_size == 1 else bool(fabric.broadcast(going))
 
 
 def precision_of(asked: str, device: str) -> str:

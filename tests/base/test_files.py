@@ -140,12 +140,14 @@ def test_bad_targets_are_refused_before_any_work(tmp_path):
 def test_what_a_killed_writer_left_is_swept_and_living_ones_are_kept(tmp_path):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    for pid in (dead.pid, os.getpid()):
-        part = tmp_path / f".x.{pid}.0123abcd.part"
+    here, elsewhere = files._HOST, "0" * 8
+    for host, pid in ((here, dead.pid), (here, os.getpid()), (elsewhere, dead.pid)):
+        part = tmp_path / f".x.{host}.{pid}.0123abcd.part"
         part.write_bytes(b"")
         os.utime(part, (time.time() - 100,) * 2)
     atomic_write(tmp_path / "a", b"")
-    assert leftovers(tmp_path) == [f".x.{os.getpid()}.0123abcd.part"]
+    kept = {f".x.{here}.{os.getpid()}.0123abcd.part", f".x.{elsewhere}.{dead.pid}.0123abcd.part"}
+    assert set(leftovers(tmp_path)) == kept
 
 
 def test_sigkill_while_overwriting_leaves_old_or_new(tmp_path):

@@ -2,18 +2,21 @@
 
 import gzip
 import json
+import tarfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from recipes import corpora, datadir
 from recipes.__main__ import run
-from recipes.corpora import Corpus, hold_out
+from recipes.corpora import Corpus, hold_out, lhotse
 from recipes.datadir import Utterance
+from recipes.shards import write_shards
 from recipes.validation import validate
 from tts.base.errors import DataError, NoInputError, UsageError
-from vocoder.audio.io import write_audio
+from vocoder.audio.io import read_info, write_audio
 
 
 def sound(path, rate=24_000, seconds=1.5):
@@ -207,6 +210,64 @@ def test_lhotse_manifests(tmp_path):
     (tmp_path / "cuts_dev.jsonl").write_text('{"id": \n')
     with pytest.raises(DataError, match=r"cuts_dev.jsonl:1: not a line of JSON"):
         corpora.read("lhotse", tmp_path)
+
+
+@pytest.fixture
+def stretches(tmp_path):
+    """Three utterances of two recordings, with all that a data directory tells."""
+    sound(tmp_path / "one.wav", seconds=4.0)
+    sound(tmp_path / "two.wav", seconds=2.0)
+    common = {"speaker": "eva", "language": "de", "bandwidth_hz": 8000, "gender": "f", "corpus": "own"}
+    rows = (("a.1", "one.wav", 0.0, 1.5), ("b", "one.wav", 1.5, 3.5), ("c", "two.wav", 0.5, 2.0))
+    return [
+        Utterance(key, tmp_path / wav, f"Satz {key}.", seconds=end - start, span=(start, end), **common)
+        for key, wav, start, end in rows
+    ]
+
+
+@pytest.mark.parametrize("cuts", [False, True])
+def test_lhotse_manifests_there_and_back(stretches, tmp_path, cuts):
+    lhotse.write(tmp_path / "m", "train", stretches, cuts)
+    assert corpora.read("lhotse", tmp_path / "m").splits == {"train": stretches}
+    before = {path.name: path.read_bytes() for path in (tmp_path / "m").iterdir()}
+    lhotse.write(tmp_path / "m", "train", stretches, cuts)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "m").iterdir()} == before
+
+
+def test_lhotse_itself_reads_them(stretches, tmp_path):
+    real = pytest.importorskip("lhotse")
+    lhotse.write(tmp_path, "train", stretches)
+    lhotse.write(tmp_path, "train", stretches, cuts=True)
+    recordings = real.load_manifest(tmp_path / "recordings_train.jsonl.gz")
+    supervisions = real.load_manifest(tmp_path / "supervisions_train.jsonl.gz")
+    real.validate(recordings, read_data=True)
+    made = real.CutSet.from_manifests(recordings, supervisions).trim_to_supervisions()
+    read = real.load_manifest(tmp_path / "cuts_train.jsonl.gz")
+    for cut in (*made, *read):
+        item = next(item for item in stretches if item.id == cut.supervisions[0].id)
+        assert (cut.start, cut.end) == item.span and cut.supervisions[0].text == item.text
+        assert cut.load_audio().shape == (1, round(item.seconds * cut.sampling_rate))
+
+
+def test_shards_hold_sound_facts_and_tokens_and_are_kept(stretches, tmp_path):
+    tokens = {item.id: str(tmp_path / f"{item.id}.ptok") for item in stretches}
+    for path in tokens.values():
+        Path(path).write_bytes(path.encode())
+    assert write_shards(stretches, tmp_path / "s", "train", 2, tokens) == (2, 2)
+    with tarfile.open(tmp_path / "s" / "train-000000.tar") as tar:
+        found = {member.name: tar.extractfile(member).read() for member in tar}
+    assert list(found) == [f"{key}.{end}" for key in ("a%2E1", "b") for end in ("flac", "json", "ptok")]
+    assert json.loads(found["a%2E1.json"]) == {
+        "id": "a.1", "text": "Satz a.1.", "speaker": "eva", "language": "de", "seconds": 1.5, "bandwidth_hz": 8000,
+        "gender": "f", "corpus": "own",
+    }  # fmt: skip
+    assert read_info(found["b.flac"]).seconds == 2.0 and found["b.ptok"] == tokens["b"].encode()
+    whole = (tmp_path / "s" / "train-000000.tar").read_bytes()
+    (tmp_path / "s" / "train-000000.tar").write_bytes(whole[:-20_000])
+    assert write_shards(stretches, tmp_path / "s", "train", 2, tokens) == (2, 1)
+    assert (tmp_path / "s" / "train-000000.tar").read_bytes() == whole
+    with pytest.raises(NoInputError, match="1 utterances have no token file, 'c' first"):
+        write_shards(stretches, tmp_path / "s", "train", 2, {"a.1": "x", "b": "y"})
 
 
 @pytest.fixture

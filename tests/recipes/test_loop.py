@@ -2,9 +2,13 @@
 
 import hashlib
 import json
+import os
 import shutil
+import subprocess
+import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,9 +30,9 @@ class Stopped(BaseException):
 class Pair(Task):
     """A regression with dropout, and a critic that joins at step 4: chance, two optimisers, a late start."""
 
-    def __init__(self, stop_at=None, bad_steps=(), width=6, chatty=False, delay=0.0):
+    def __init__(self, stop_at=None, bad_steps=(), width=6, chatty=False, delay=0.0, dropout=0.3):
         torch.manual_seed(0)
-        self.model = nn.Sequential(nn.Linear(4, width), nn.Dropout(0.3), nn.Linear(width, 2))
+        self.model = nn.Sequential(nn.Linear(4, width), nn.Dropout(dropout), nn.Linear(width, 2))
         self.critic = nn.Linear(2, 1)
         self.stop_at, self.bad_steps, self.chatty, self.delay = stop_at, bad_steps, chatty, delay
         self.players = [Player("critic", self.critic, self.judge, starts_at=4), Player("model", self.model, self.regress)]
@@ -293,3 +297,42 @@ def test_a_parameter_learns_at_the_rate_of_its_name():
     still, slow = Player("model", module, None).groups(), Player("model", module, None, factors={"slow.": 0.1}).groups()
     assert [(len(group["params"]), group["factor"]) for group in still] == [(4, 1.0)]
     assert [(group["params"][0] is module["slow"].weight, group["factor"]) for group in slow] == [(False, 1.0), (True, 0.1)]
+
+
+class Both(Pair):
+    """What two processes see in a step."""
+
+    def batch(self, step):
+        return {"x": torch.cat([super(Both, self).batch(number)["x"] for number in (2 * step, 2 * step + 1)])}
+
+
+TWO = """
+import importlib.util, pathlib, sys
+spec = importlib.util.spec_from_file_location("test_loop", sys.argv[1])
+tests = sys.modules["test_loop"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tests)
+tests.loop.tensorboard_writer = lambda exp: None
+exp = pathlib.Path(sys.argv[2])
+for name, steps in (("straight", 12), ("resumed", 7), ("resumed", 12)):
+    assert tests.run(exp / name, steps, dropout=0.0)[1] == steps
+tests.run(exp / "bad", 12, bad_steps=(9,), dropout=0.0)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_learns_of_both_their_batches(tmp_path):
+    (tmp_path / "two.py").write_text(TWO)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = os.environ | {"PYTHONPATH": str(Path(loop.__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*launch, tmp_path / "two.py", __file__, tmp_path], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    train(Both(dropout=0.0), EVERY_STEP, tmp_path / "one", minutes=5, max_steps=12)
+    one, two = (read_checkpoint(tmp_path / name / "step-00000012")[1] for name in ("one", "straight"))
+    for part in ("model", "critic", "ema"):
+        for name, value in one[part].items():
+            assert torch.allclose(value, two[part][name], rtol=1e-4, atol=1e-6), (part, name)
+    assert tensors(tmp_path / "resumed", 12) == tensors(tmp_path / "straight", 12)
+    assert [row["step"] for row in rows(tmp_path / "straight") if "rate" in row] == [5, 10]  # the first process alone reports
+    bad = rows(tmp_path / "bad", "bad_batches.jsonl")
+    assert {(row["step"], *row["utterances"]) for row in bad} == {(4, "u8"), (4, "u9")}
+    assert all(torch.isfinite(value).all() for value in read_checkpoint(tmp_path / "bad" / "step-00000012")[1]["model"].values())

@@ -519,5 +519,30 @@ def test_a_packed_corpus_stands_for_the_stages_before_training(tmp_path):
     done = call(ROOT / "egs" / "house" / "codec1", "--dry-run", "--pack", "c.pack", "--data", str(tmp_path / "none"))
     assert re.findall(r"-m recipes (\S+)", done.stderr) == ["train-codec", "export", "train-codec", "export"]
     assert done.stderr.count("--pack c.pack") == 2
-    done = call(ROOT / "egs" / "house" / "tts1", "--dry-run", "--ngpu", "4")
-    assert done.returncode == 2 and "one GPU" in done.stderr
+
+
+def test_several_gpus_are_several_processes(tmp_path):
+    done = call(ROOT / "egs" / "house" / "tts1", "--dry-run", "--stage", "5", "--stop-stage", "6", "--ngpu", "4")
+    launched = re.findall(r"-m torch.distributed.run --standalone --nproc-per-node 4 -m recipes (\S+)", done.stderr)
+    assert done.returncode == 0 and launched == ["train-vocoder", "train-acoustic"]
+    done = call(ROOT / "egs" / "house" / "tts1", "--dry-run", "--ngpu", "4", "--pack", "c.pack")
+    assert done.returncode == 2 and "recipes unpack" in done.stderr
+
+
+def test_several_machines_are_started_by_torchrun_in_slurm_or_out_of_it(tmp_path):
+    """With stand-ins for Python, srun and scontrol that say what they are called with."""
+    for name, says in (("python", 'echo "$@"'), ("srun", 'exec "$@"'), ("scontrol", "printf 'node7\\nnode8\\n'")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{says}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = os.environ | {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHON": "python", "SLURM_JOB_NODELIST": "node[7-8]",
+        "SLURM_JOB_NUM_NODES": "2", "SLURM_GPUS_ON_NODE": "8",
+    }  # fmt: skip
+    scripts, folder = ROOT / "egs" / "TEMPLATE" / "tts1", ROOT / "egs" / "house" / "tts1"
+    stage = ["train-codec", "--exp", "exp/codec"]
+    for command in ([scripts / "slurm.sh", *stage], [scripts / "torchrun.sh", "2", "node7:29500", "8", *stage]):
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+        assert done.stdout.strip() == (
+            "-m torch.distributed.run --nnodes 2 --nproc-per-node 8 --rdzv-backend c10d --rdzv-endpoint node7:29500 "
+            "--rdzv-id parlance -m recipes train-codec --exp exp/codec"
+        ), done.stderr

@@ -10,13 +10,15 @@ import secrets
 import stat
 import sys
 import time
+import zlib
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tts.base.errors import CannotCreateError, DataError, FileError, NoInputError, ResourceError
 from tts.base.limits import LIMITS
 
-_PART = re.compile(r"^\..+\.(\d+)\.[0-9a-f]{8}\.part$", re.DOTALL)
+_HOST = f"{zlib.crc32(os.uname().nodename.encode()):08x}"  # processes of other machines may share the folder
+_PART = re.compile(rf"^\..+\.{_HOST}\.(\d+)\.[0-9a-f]{{8}}\.part$", re.DOTALL)
 _STALE_SECONDS = 60.0
 _NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EACCES}
 
@@ -49,7 +51,7 @@ def atomic_file(path: str | Path, force: bool = False):
     target = os.path.realpath(path)  # a symlink: write beside what it points to
     folder, name = os.path.split(target)
     _sweep(folder)
-    part = os.path.join(folder, f".{name[:200]}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    part = os.path.join(folder, f".{name[:200]}.{_HOST}.{os.getpid()}.{secrets.token_hex(4)}.part")
     with _errors_of(path):
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
         descriptor = os.open(part, flags, 0o666)
@@ -168,7 +170,7 @@ def _sync_folder(folder: str) -> None:
 
 @functools.lru_cache(maxsize=1024)
 def _sweep(folder: str) -> None:
-    """Remove what a killed process left in this folder; once a folder and process."""
+    """Remove what a killed process of this machine left in this folder; once a folder and process."""
     with suppress(OSError):
         for entry in os.scandir(folder):
             match = _PART.match(entry.name)

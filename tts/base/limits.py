@@ -30,7 +30,7 @@ class Limits:
     book_bytes: int = _limit(32 * MIB, "bytes", "text of a book, unpacked", "tts.book.text")
     book_chapters: int = _limit(999, "chapters", "chapters of a book: their numbers have three digits", "tts.book.text")
     epub_list_bytes: int = _limit(4 * MIB, "bytes", "an EPUB's list of its files", "tts.book.epub")
-    list_bytes: int = _limit(64 * MIB, "bytes", "a list of files (.scp)", "tts.cli.codec.plan")
+    list_bytes: int = _limit(64 * MIB, "bytes", "a list of files or of texts", "tts.cli.plan")
     wav_chunks: int = _limit(1_024, "chunks", "RIFF chunks before the samples", "vocoder.audio.wavfile")
     sample_peak: float = _limit(32.0, "full scale", "largest float sample; above 1 the clip is scaled down", "vocoder.audio.io")
     json_bytes: int = _limit(4 * MIB, "bytes", "one JSON file", "tts.base.strict_json")

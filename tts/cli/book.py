@@ -97,7 +97,7 @@ def command(file, output, voice, language, chapters, only_list, title, author, r
                  "voice": request["voice"].name, "seed": seed, "seconds": round(starts[-1], 3)}  # fmt: skip
         click.echo(strict_json.dumps({**facts, "chapters": rows}, indent=None))
     if not quiet:
-        from tts.cli.codec.work import clock
+        from tts.cli.work import clock
 
         what = f"{clock(starts[-1])}, {len(done)} chapters, {language}, voice {request['voice'].name}, seed {seed}"
         click.echo(f"{output}: {what}", err=True)
@@ -134,7 +134,7 @@ def _print_list(book, as_json: bool) -> None:
 def _say(spoken) -> None:
     """A line for a finished chapter, and what was dropped in it."""
     from tts.cli import printable
-    from tts.cli.codec.work import clock
+    from tts.cli.work import clock
     from tts.cli.synth import _say_notes
 
     kept = ", kept" if spoken.kept else ""
@@ -153,7 +153,7 @@ class _Progress:
         self._chapter = None
 
     def __call__(self, chapter, chunk) -> None:
-        from tts.cli.codec.work import clock
+        from tts.cli.work import clock
 
         if chapter is not self._chapter:
             self.spoken += len(self._chapter.text) if self._chapter else 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -13,7 +12,10 @@ import click
 from tts.base import files, strict_json
 from tts.base.errors import FileError, NotPermittedError, UsageError
 from tts.cli import values
+from tts.cli.plan import read_texts
 from tts.cli.source import given_text
+from tts.cli.speak import Form, SpeakTask, speak_list
+from tts.cli.work import workers
 from tts.voicefile import NAME
 
 _AUDIO = (".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aif", ".aiff")
@@ -27,7 +29,10 @@ _EXAMPLES = """\
 @click.command(epilog="Example:  tts synth 'Guten Tag.' -v kerstin --rate +10% -o tag.flac")
 @click.argument("text", nargs=-1, type=values.WORDS)
 @click.option("-i", "--input", "inputs", multiple=True, metavar="FILE", help="Text file (UTF-8), - for stdin; may be repeated.")
-@click.option("-o", "--output", metavar="FILE|-", help="Audio file, - for stdout. Default: speech.wav, or stdout in a pipe.")
+@click.option("--list", "list_", metavar="FILE", help="Texts, 'id sentence' a line or JSON lines (.jsonl); -o names a folder.")
+@workers
+@click.option("-o", "--output", metavar="FILE|DIR|-",
+              help="Audio file, folder of a list, - for stdout. Default: speech.wav, or stdout in a pipe.")  # fmt: skip
 @click.option("-v", "--voice", metavar="NAME|FILE", help="Voice name, recording to clone (needs --consent), or saved voice.")
 @click.option(
     "-l", "--language", default="auto", show_default=True, metavar="TAG", help="Language of the text, e.g. de or en-us."
@@ -72,6 +77,9 @@ _EXAMPLES = """\
 def command(
     text,
     inputs,
+    list_,
+    nj,
+    ray,
     output,
     voice,
     language,
@@ -109,7 +117,7 @@ def command(
     quiet,
     verbose,
 ):
-    """Speak TEXT, or the text of a file or of stdin.
+    """Speak TEXT, the text of a file or of stdin, or each of a list of texts.
 
     Text that begins with a dash goes after --.
     """
@@ -118,23 +126,30 @@ def command(
 
     if verbose:
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s", stream=sys.stderr)
-    output, format_ = _output(output, format_, as_json or timings == "-", io)
-    outputs = {"--output": output, "--timings": timings, "--subtitles": subtitles, "--prosody-out": prosody_out}
-    _check_outputs(outputs | {"--json": "-" if as_json else None}, force)
+    if list_:
+        alone = {"TEXT": text, "--input": inputs, "--timings": timings, "--subtitles": subtitles, "--prosody-out": prosody_out,
+                 "--prosody-in": prosody_in, "--prosody-from": prosody_from}  # fmt: skip
+        _check_list(alone, output)
+        format_ = io.format_of("-", format_)
+    elif nj > 1 or ray is not None:
+        raise UsageError("one text is spoken in one process.", where="--nj", code="usage.nj", fix="Give many with --list.")
+    else:
+        output, format_ = _output(output, format_, as_json or timings == "-", io)
+        outputs = {"--output": output, "--timings": timings, "--subtitles": subtitles, "--prosody-out": prosody_out}
+        _check_outputs(outputs | {"--json": "-" if as_json else None}, force)
     subtitle_form = _subtitle_form(subtitles)
     _check_reason(no_watermark, reason)
-    spoken = given_text(text, inputs, "tts synth", _EXAMPLES)
+    spoken = read_texts(list_) if list_ else given_text(text, inputs, "tts synth", _EXAMPLES)
     if script:
-        _check_script(inputs, {"--voice": voice, "--phonemes": phonemes, "--prosody-in": prosody_in,
+        _check_script(inputs, {"--voice": voice, "--phonemes": phonemes, "--prosody-in": prosody_in, "--list": list_,
                                "--prosody-from": prosody_from, "--prosody-out": prosody_out})  # fmt: skip
     who = _voice(voice, consent)
 
     from tts.api import Controls, Synthesizer
-    from tts.provenance import note
     from tts.speech import Account
 
-    synthesizer = Synthesizer(model=model, threads=threads)
     controls = Controls(rate=rate, pitch_st=pitch, energy_db=energy, pitch_range=range_)
+    form = Form(format_, rate_hz or SAMPLE_RATE, bitrate, dated)
     request = {
         "voice": who,
         "language": language,
@@ -152,6 +167,13 @@ def command(
         "watermark": not no_watermark,
         "reason": reason,
     }
+    if list_:
+        io.check_coding(format_, form.rate_hz, bitrate)
+        voices = {name: _voice(name, None) for name in sorted({line.voice for line in spoken if line.voice})}
+        task = SpeakTask(form, model, threads or 1, request, voices)
+        speak_list(spoken, output, task, nj, ray, force, quiet, as_json)
+        return
+    synthesizer = Synthesizer(model=model, threads=threads)
     if prosody_out or prosody_in or prosody_from:
         _check_prosody(prosody_in, prosody_from, controls != Controls())
         plan = _with_prosody(synthesizer, synthesizer.plan(spoken, **request), prosody_in, prosody_from, prosody_out, force)
@@ -164,13 +186,8 @@ def command(
     else:
         chunks = synthesizer.stream(spoken, **request)
     account = Account(("words", "phones", "chunks") if timings or as_json else ("words", "chunks") if subtitles else ())
-    rate_hz = rate_hz or SAMPLE_RATE
-    record = note(lambda: _dated(account.provenance()) if dated else account.provenance())
     with _progress(len(spoken), quiet) as told:
-        samples = (account.add(told(chunk)) for chunk in chunks)
-        samples = io.resample_chunks(samples, SAMPLE_RATE, rate_hz)
-        large = _may_pass_4_gib(len(spoken), rate, rate_hz)
-        io.write_audio(output, samples, rate_hz, format_, bitrate, force, large, record)
+        form.write(output, map(told, chunks), account, len(spoken), rate, force)
     speech = account.speech()
     result = speech.to_dict()
     if subtitles:
@@ -204,8 +221,13 @@ def _check_script(inputs: tuple[str, ...], others: dict) -> None:
                          fix="Voices stand in its head: Ada = kathleen." if given else "Give one with -i.")  # fmt: skip
 
 
-def _dated(record: dict) -> dict:
-    return record and {**record, "created_utc": datetime.now(UTC).isoformat(timespec="seconds")}
+def _check_list(alone: dict, output: str | None) -> None:
+    """What does not go with a list of texts."""
+    given = [flag for flag, value in alone.items() if value]
+    if given:
+        raise UsageError(f"{given[0]} does not go with --list.", where="--list", code="usage.list", fix="Leave one of them out.")
+    if output is None or output == "-":
+        raise UsageError("many texts need a folder.", where="--output", code="usage.output", fix="Give one with -o DIR.")
 
 
 def _check_prosody(given: str | None, recording: str | None, moved: bool) -> None:
@@ -233,11 +255,6 @@ def _with_prosody(synthesizer, plan, given: str | None, recording: str | None, k
     if kept:
         files.atomic_write(kept, prosody.dumps(plan), force)
     return plan
-
-
-def _may_pass_4_gib(n_chars: int, rate: float, rate_hz: int) -> bool:
-    """Whether 16-bit samples of so many characters could, at a second each, pass what a plain WAV file holds."""
-    return n_chars / rate * rate_hz * 2 > 0xFFFF0000
 
 
 @contextmanager

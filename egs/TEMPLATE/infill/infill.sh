@@ -6,7 +6,7 @@ set -euo pipefail
 stage=1            # first stage to run
 stop_stage=8       # last stage to run
 nj=$(nproc)        # parallel processes
-ngpu=0             # 0 trains on the CPU, 1 on a GPU
+ngpu=0             # GPUs to train on; 0 is the CPU
 data=../tts1/data  # data directories: train, dev, test
 dump=../tts1/dump  # feature store, aligned
 exp=exp            # training folders and models

@@ -9,10 +9,11 @@ if $list_stages; then
     exit 0
 fi
 
-if ((ngpu > 1)); then
-    echo "$0: training runs on one GPU; --ngpu is 0 or 1" >&2
+if ((ngpu > 1)) && [[ -n $pack ]]; then
+    echo "$0: several processes would unpack $pack at once; run 'python -m recipes unpack' first, and leave --pack out" >&2
     exit 2
 fi
+launch=$(if ((ngpu > 1)); then echo "-m torch.distributed.run --standalone --nproc-per-node $ngpu"; fi)
 device=$([[ $ngpu -gt 0 ]] && echo cuda || echo cpu)
 
 log() { echo "$(date '+%Y-%m-%d %H:%M:%S') $*" >&2; }
@@ -32,7 +33,7 @@ recipes() { # a stage of the package, through the command of cmd.sh
 }
 
 train() { # a training stage; resumes where it stopped
-    run $train_cmd "$PYTHON" -m recipes "$@" --dump "$dump" --device "$device" ${pack:+--pack "$pack"}
+    run $train_cmd "$PYTHON" $launch -m recipes "$@" --dump "$dump" --device "$device" ${pack:+--pack "$pack"}
 }
 
 packed() { # first training stage, split whose recordings stages 7 and 8 need: a packed corpus stands for the stages before

@@ -12,7 +12,6 @@ THREADS = click.option("--threads", type=click.IntRange(1, 64), metavar="N", hel
 BOOKS = click.option("--books", type=click.IntRange(1, 32), metavar="N", help="Books to keep; fewer are a lower bit rate.")
 KBPS = click.option("--kbps", type=values.BITRATE, metavar="X", help="As many books as fit into so many kbit/s.")
 SCP = click.option("--scp", metavar="FILE", help="List of files, 'utterance path' a line, as Kaldi has it.")
-JOBS = click.option("--nj", type=click.IntRange(1, 256), default=1, metavar="N", help="Processes that share many files.")
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON line a file on stdout.")
 FORCE = click.option("--force", is_flag=True, help="Replace existing files.")
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Errors only.")

@@ -15,8 +15,9 @@ from tts.base.errors import ResourceError, TtsError
 from tts.base.limits import LIMITS
 from tts.cli import values
 from tts.cli.codec import bitrate
-from tts.cli.codec.plan import Job, Kind, plan
-from tts.cli.codec.work import run
+from tts.cli.plan import Job, Kind, plan
+from tts.cli.work import run, workers
+from tts.workers import check_workers
 
 _EXAMPLES = """\
   tts codec decode talk.ptok -o talk.wav
@@ -38,13 +39,13 @@ _LOSSLESS = ("wav", "flac", "pcm")
 @click.option("--seed", type=values.SEED, default=0, show_default=True, metavar="N|random", help="Same seed, same samples.")
 @click.option("--salvage", is_flag=True, help="Decode what is whole of a damaged file; what is lost is silent, and listed.")
 @click.option("--scp", metavar="FILE", help="List of files, 'utterance path' a line, as Kaldi has it; writes DIR/wav.scp.")
-@bitrate.JOBS
+@workers
 @bitrate.MODEL
 @bitrate.THREADS
 @bitrate.FORCE
 @bitrate.JSON
 @bitrate.QUIET
-def command(inputs, output, format_, rate_hz, bit_rate, seed, salvage, scp, nj, model, threads, force, as_json, quiet):
+def command(inputs, output, format_, rate_hz, bit_rate, seed, salvage, scp, nj, ray, model, threads, force, as_json, quiet):
     """Decode token files, those of folders, or stdin (-) into audio files.
 
     One file goes beside itself or to -o FILE. Many go to -o DIR, with the tree of each folder kept; what an earlier run has
@@ -60,9 +61,10 @@ def command(inputs, output, format_, rate_hz, bit_rate, seed, salvage, scp, nj, 
         name = format_of(todo.jobs[0].target, format_)
     rate_hz = rate_hz or SAMPLE_RATE
     check_coding(name, rate_hz, bit_rate)
-    threads = threads or (1 if nj > 1 else None)
+    check_workers(nj, ray)
+    threads = threads or (None if nj == 1 and ray is None else 1)
     task = DecodeTask(model, threads, name, rate_hz, bit_rate, seed, salvage, force, todo.batch and not force)
-    run(todo, task, nj, quiet, as_json)
+    run(todo, task, nj, quiet, as_json, ray)
 
 
 class Survey(NamedTuple):

@@ -17,8 +17,9 @@ import click
 from tts.base.errors import CannotCreateError, DataError, TtsError, UsageError
 from tts.cli import values
 from tts.cli.codec import bitrate
-from tts.cli.codec.plan import Job, Kind, plan
-from tts.cli.codec.work import run
+from tts.cli.plan import Job, Kind, plan
+from tts.cli.work import run, workers
+from tts.workers import check_workers
 
 _EXAMPLES = """\
   tts codec encode talk.wav
@@ -36,7 +37,7 @@ KIND = Kind("tts codec encode", "audio files", _AUDIO, ".ptok", "tokens.scp", _E
 @bitrate.BOOKS
 @bitrate.KBPS
 @click.option("--scp", metavar="FILE", help="List of files, 'utterance path' a line, as Kaldi has it; writes DIR/tokens.scp.")
-@bitrate.JOBS
+@workers
 @click.option("--pcm", type=click.IntRange(8_000, 192_000), metavar="HZ", help="stdin is 16-bit little-endian mono samples.")
 @click.option(
     "--metadata", multiple=True, type=values.WORDS, metavar="KEY=VALUE", help="Kept in the token file; may be repeated."
@@ -46,7 +47,7 @@ KIND = Kind("tts codec encode", "audio files", _AUDIO, ".ptok", "tokens.scp", _E
 @bitrate.FORCE
 @bitrate.JSON
 @bitrate.QUIET
-def command(inputs, output, books, kbps, scp, nj, pcm, metadata, model, threads, force, as_json, quiet):
+def command(inputs, output, books, kbps, scp, nj, ray, pcm, metadata, model, threads, force, as_json, quiet):
     """Encode audio files, the audio files of folders, or stdin (-) into token files.
 
     One file goes beside itself or to -o FILE. Many go to -o DIR, with the tree of each folder kept; what an earlier run has
@@ -57,9 +58,10 @@ def command(inputs, output, books, kbps, scp, nj, pcm, metadata, model, threads,
     if books is not None and kbps is not None:
         bitrate.books_of(books, kbps, 1, 1, 1.0)
     todo = plan(KIND, inputs, scp, output, force, as_json, live=bool(pcm))
-    threads = threads or (1 if nj > 1 else None)
+    check_workers(nj, ray)
+    threads = threads or (None if nj == 1 and ray is None else 1)
     task = EncodeTask(model, threads, books, kbps, _pairs(metadata), force, todo.batch and not force, pcm)
-    run(todo, task, nj, quiet, as_json)
+    run(todo, task, nj, quiet, as_json, ray)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,14 @@
-"""Doing the jobs of a plan: one after the other or in processes, with progress, failures that stop nothing else, and a list."""
+"""Doing the jobs of a plan, here or by many workers, with progress, failures that stop nothing else, and a list."""
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, redirect_stdout
+from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import click
@@ -19,12 +20,13 @@ from tts.base.errors import (
     InternalError,
     ModelError,
     PartialError,
-    ResourceError,
     TtsError,
     UsageError,
 )
 from tts.cli import printable, quiet_warnings
-from tts.cli.codec.plan import Job, Plan
+from tts.cli.manifest import Manifest
+from tts.cli.plan import Job, Plan
+from tts.workers import mapped
 
 _FATAL = (FileError, ModelError, UsageError)  # of no single input: the others would fail as well
 _SHOWN_FAILURES = 20
@@ -32,6 +34,8 @@ _SHOWN_FAILURES = 20
 
 class Task(Protocol):
     """What a command does to each input. It crosses process borders, so what it loads stays out of its fields."""
+
+    threads: int | None  # of torch, in each worker
 
     def load(self) -> Callable[[Job, Callable[[float], None]], dict]:
         """The function that does a job: it tells the second that it is at, and returns facts for JSON, ``seconds`` among them."""
@@ -87,8 +91,22 @@ def clock(seconds: float) -> str:
     return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
-def run(plan: Plan, task: Task, nj: int, quiet: bool, as_json: bool) -> None:
+def workers(command):
+    """The options ``--nj`` and ``--ray`` of a command that does many jobs."""
+    nj = click.option("--nj", type=click.IntRange(1, 256), default=1, metavar="N", help="Processes that share many items.")
+    ray = click.option("--ray", is_flag=False, flag_value="", metavar="[=ADDRESS]",
+                       help="Share many items over a Ray cluster; without an address, the one here.")  # fmt: skip
+    return nj(ray(command))
+
+
+def run(
+    plan: Plan, task: Task, nj: int, quiet: bool, as_json: bool, ray: str | None = None, manifest: Manifest | None = None
+) -> None:
     """Do all jobs, report each, and write the list.
+
+    Args:
+        nj, ray: Who does the jobs of a batch: ``tts.workers.mapped``.
+        manifest: Tells which jobs are done, and is told of each.
 
     Raises:
         TtsError: Of the one job of a plan that is no batch; of a batch what hits all jobs, such as a full disk.
@@ -104,18 +122,26 @@ def run(plan: Plan, task: Task, nj: int, quiet: bool, as_json: bool) -> None:
             progress.clear()
         _tell(task, facts, quiet, as_json)
         return
-    done, failed = [], []
-    outcomes = _parallel(task, plan.jobs, min(nj, len(plan.jobs))) if nj > 1 else _serial(task, plan.jobs, progress)
+    settled = {} if manifest is None else manifest.settled(plan.jobs)
+    left = [job for job in plan.jobs if job.name not in settled]
+    if not left or (nj == 1 and ray is None):
+        outcomes = _serial(task, left, progress)
+    else:
+        outcomes = mapped(_Attempts(task).load, left, min(nj, len(left)), ray, task.threads or 1)
+    done, failed, out = [], [], sys.stdout
     try:
-        with closing(outcomes):
-            for job, outcome in outcomes:
+        with closing(outcomes), redirect_stdout(sys.stderr):  # Ray tells of dead workers on stdout, which has the product alone
+            for job in plan.jobs:
+                outcome = settled[job.name] if job.name in settled else next(outcomes)
                 progress.clear()
                 if isinstance(outcome, TtsError):
                     failed.append((job, outcome))
-                    as_json and _json({"input": job.source, "output": job.target, "error": outcome.to_dict()})
+                    as_json and _json({"input": job.source, "output": job.target, "error": outcome.to_dict()}, out)
                 else:
                     done.append((job, outcome))
-                    _tell(task, outcome, quiet, as_json)
+                    if manifest is not None and not outcome["kept"]:
+                        manifest.add(job, outcome)
+                    _tell(task, outcome, quiet, as_json, out)
                 progress.file_done(0.0 if isinstance(outcome, TtsError) or outcome["kept"] else outcome["seconds"])
     finally:
         progress.clear()
@@ -137,19 +163,19 @@ def _total(plan: Plan, done: list[dict], failed: list[tuple[Job, TtsError]], wal
         return
     for job, error in failed[:_SHOWN_FAILURES]:
         told = str(error)
-        _say(f"failed: {told if job.name in told else f'{job.name}: {told}'}")
+        _say(f"failed: {told if told.startswith(job.name) else f'{job.name}: {told}'}")
     more = f" {len(failed) - _SHOWN_FAILURES} are not shown; --json has all." if len(failed) > _SHOWN_FAILURES else ""
     raise PartialError(
         f"{len(failed)} of {len(plan.jobs)} files failed.{more}",
         where=plan.folder,
-        code="codec.partial",
+        code="batch.partial",
         fix="Mend them and run the same command again: what is done is kept.",
     )
 
 
-def _tell(task: Task, facts: dict, quiet: bool, as_json: bool) -> None:
+def _tell(task: Task, facts: dict, quiet: bool, as_json: bool, out=None) -> None:
     if as_json:
-        _json(facts)
+        _json(facts, out)
     source = "<stdin>" if facts["input"] == "-" else facts["input"]
     target = "stdout" if facts["output"] == "-" else facts["output"]
     for start, end in facts.get("lost", ()):
@@ -165,8 +191,8 @@ def _say(text: str) -> None:
     click.echo(printable(text), err=True)
 
 
-def _json(facts: dict) -> None:
-    click.echo(strict_json.dumps(facts, indent=None))
+def _json(facts: dict, out) -> None:
+    click.echo(strict_json.dumps(facts, indent=None), out)
 
 
 def _attempt(task_do: Callable, job: Job, told: Callable[[float], None]) -> dict | TtsError:
@@ -189,51 +215,24 @@ def _attempt(task_do: Callable, job: Job, told: Callable[[float], None]) -> dict
         return InternalError(what, where=job.name, code="internal", fix="Run it alone with --debug and report what it prints.")
 
 
-def _serial(task: Task, jobs: tuple[Job, ...], progress: Progress) -> Iterator[tuple[Job, dict | TtsError]]:
+def _serial(task: Task, jobs: list[Job], progress: Progress) -> Iterator[dict | TtsError]:
+    if not jobs:
+        return
     do = task.load()
     progress.start()
     for job in jobs:
-        yield job, _attempt(do, job, progress)
+        yield _attempt(do, job, progress)
 
 
-def _parallel(task: Task, jobs: tuple[Job, ...], nj: int) -> Iterator[tuple[Job, dict | TtsError]]:
-    """In so many processes, in the order of the jobs. They are started afresh: threads of torch do not survive a fork."""
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
-    from concurrent.futures.process import BrokenProcessPool
+@dataclass(frozen=True)
+class _Attempts:
+    """A task as workers do it: a failure of one job is a result."""
 
-    context = multiprocessing.get_context("spawn")
-    pool, finished = ProcessPoolExecutor(nj, context, initializer=_start_worker, initargs=(task,)), False
-    try:
-        yield from zip(jobs, pool.map(_work, jobs), strict=True)
-        finished = True
-    except BrokenProcessPool as error:
-        raise ResourceError(
-            "a process died, perhaps for want of memory.",
-            code="codec.worker",
-            fix="Run the same command again with a smaller --nj: what is done is kept.",
-        ) from error
-    finally:
-        if not finished:
-            for child in multiprocessing.active_children():
-                child.terminate()
-        pool.shutdown(cancel_futures=True)
+    task: Task
 
-
-_worker: dict = {}
-
-
-def _start_worker(task: Task) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that temporary files go
-    quiet_warnings()
-    _worker["task"] = task
-
-
-def _work(job: Job) -> dict | TtsError:
-    if "do" not in _worker:
-        _worker["do"] = _worker["task"].load()
-    return _attempt(_worker["do"], job, _silent)
+    def load(self) -> Callable[[Job], dict | TtsError]:
+        quiet_warnings()
+        return partial(_attempt, self.task.load(), told=_Silent())
 
 
 class _Silent:
@@ -242,6 +241,3 @@ class _Silent:
 
     def __call__(self, seconds: float) -> None:
         pass
-
-
-_silent = _Silent()

@@ -5,12 +5,22 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
-from tts.base import files
+from tts.base import files, strict_json
 from tts.base.errors import CannotCreateError, DataError, NoInputError, UsageError
 from tts.base.limits import LIMITS
+
+
+@dataclass(frozen=True)
+class Text:
+    """A line of a list of texts."""
+
+    id: str
+    text: str
+    voice: str | None = None  # None: that of the command line
+    language: str | None = None
 
 
 @dataclass(frozen=True)
@@ -20,6 +30,7 @@ class Job:
     name: str  # in lists and messages: the path, or the id of the utterance
     source: str
     target: str
+    text: Text | None = None  # to be spoken: of a list of texts
 
 
 @dataclass(frozen=True)
@@ -149,7 +160,7 @@ def _found(kind: Kind, given: str) -> Iterator[tuple[str, str]]:
                 yield path, os.path.splitext(os.path.relpath(path, given))[0]
     if not found:
         endings = ", ".join(kind.endings)
-        raise NoInputError(f"the folder holds no {kind.noun} ({endings}).", where=given, code="codec.empty_folder")
+        raise NoInputError(f"the folder holds no {kind.noun} ({endings}).", where=given, code="folder.empty")
 
 
 def _refuse_own_inputs(jobs: tuple[Job, ...]) -> None:
@@ -188,15 +199,10 @@ def read_list(scp: str) -> list[tuple[str, str]]:
         DataError: A line is not "id path", an id is no file name or comes twice, or a path is a command; ``pos`` is the line.
     """
     rows: dict[str, str] = {}
-    for number, line in enumerate(files.read_text(scp, LIMITS.list_bytes).split("\n"), 1):
-        if not line.strip():
-            continue
+    for number, line in _lines(scp):
         name, path = (*line.split(None, 1), "")[:2]
         path = path.strip()
-        fault = _list_fault(name, path, rows)
-        if fault:
-            what, code, fix = fault
-            raise DataError(what, where=scp, pos=f"line {number}", code=f"scp.{code}", fix=fix)
+        _refuse(scp, number, _list_fault(name, path) or _id_fault(name, rows))
         beside = os.path.join(os.path.dirname(scp), path)
         rows[name] = beside if not os.path.exists(path) and os.path.exists(beside) else path
     if not rows:
@@ -204,12 +210,68 @@ def read_list(scp: str) -> list[tuple[str, str]]:
     return list(rows.items())
 
 
-def _list_fault(name: str, path: str, rows: dict[str, str]) -> tuple[str, str, str] | None:
+def read_texts(path: str) -> list[Text]:
+    """What a list of texts says: Kaldi's ``text`` ("id sentence"), or in a .jsonl objects with id, text, voice and language.
+
+    Raises:
+        NoInputError: The list cannot be read.
+        DataError: A line is none of these, an id is no file name or comes twice; ``pos`` is the line.
+    """
+    read, rows = (_object if path.endswith(".jsonl") else _sentence), {}
+    for number, line in _lines(path):
+        try:
+            row = read(line)
+        except DataError as error:
+            raise DataError(error.what, where=path, pos=f"line {number}", code="list.line", fix=_TEXT_LINE) from error
+        _refuse(path, number, _id_fault(row.id, rows))
+        rows[row.id] = row
+    if not rows:
+        raise DataError("the list is empty.", where=path, code="list.empty", fix=_TEXT_LINE)
+    return list(rows.values())
+
+
+_TEXT_LINE = 'A line is: utterance sentence, in a .jsonl: {"id": "a-1", "text": "Hallo.", "voice": "kerstin", "language": "de"}'
+
+
+def _sentence(line: str) -> Text:
+    name, text = (*line.split(None, 1), "")[:2]
+    if not text.strip():
+        raise DataError(f"{name!r} has no text.")
+    return Text(name, text.strip())
+
+
+def _object(line: str) -> Text:
+    row = strict_json.loads(line)
+    keys = [field.name for field in fields(Text)]
+    if not isinstance(row, dict) or not {"id", "text"} <= row.keys() <= set(keys):
+        raise DataError(f"it has not id and text, or more than {', '.join(keys)}.")
+    if not all(isinstance(value, str) and value.strip() for value in row.values()):
+        raise DataError("a value is no text.")
+    return Text(**row)
+
+
+def _lines(path: str) -> Iterator[tuple[int, str]]:
+    """(number, line) of those that are not blank."""
+    lines = files.read_text(path, LIMITS.list_bytes).split("\n")
+    return ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+
+
+def _refuse(path: str, number: int, fault: tuple[str, str, str] | None) -> None:
+    if fault:
+        what, code, fix = fault
+        raise DataError(what, where=path, pos=f"line {number}", code=f"list.{code}", fix=fix)
+
+
+def _list_fault(name: str, path: str) -> tuple[str, str, str] | None:
     if not path:
         return f"{name!r} has no path.", "fields", "Each line is: utterance path"
     if path.endswith("|"):
         return f"the audio of {name!r} is a command; only files are read.", "command", "Run it first, and list what it wrote."
-    if "/" in name or os.sep in name or name.startswith(".") or not name.isprintable() or len(os.fsencode(name)) > 200:
+    return None
+
+
+def _id_fault(name: str, rows: dict) -> tuple[str, str, str] | None:
+    if set(name) & {"/", " ", os.sep} or name.startswith(".") or not name.isprintable() or len(os.fsencode(name)) > 200:
         return f"{name!r} cannot name a file.", "id", "Use ids of at most 200 bytes, without '/', that begin with no dot."
     if name in rows:
         return f"{name!r} comes twice.", "twice", "Utterances are unique."
