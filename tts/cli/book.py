@@ -29,7 +29,7 @@ from tts.cli import values
 @click.option("--range", "range_", type=float, default=1.0, metavar="X", help="Pitch range; 0 is monotone, 2 is twice as lively.")
 @click.option("--lexicon", metavar="FILE", help="TSV of word and IPA.")
 @click.option("--seed", type=values.SEED, default=0, show_default=True, metavar="N|random", help="Same seed, same samples.")
-@click.option("--model", metavar="NAME|DIR", help="megatts, fs2, or a model folder.")
+@click.option("--model", metavar="NAME|DIR", help="megatts, fs2, infill, or a model folder.")
 @click.option("--bitrate", type=values.BITRATE, metavar="Nk", help="kbit/s of the audiobook.")
 @click.option("--consent", metavar='"WHO; HOW; WHEN"', help="Consent of the person in the recording given with --voice.")
 @click.option("--no-watermark", is_flag=True, help="Leave the inaudible watermark out; needs --reason.")
