@@ -13,6 +13,7 @@ import click
 from tts.base import strict_json
 from tts.base.errors import UsageError
 from tts.cli import values
+from tts.cli.values import MODEL
 
 
 @click.command(epilog="Example:  tts book novel.epub -o novel.opus")
@@ -29,7 +30,7 @@ from tts.cli import values
 @click.option("--range", "range_", type=float, default=1.0, metavar="X", help="Pitch range; 0 is monotone, 2 is twice as lively.")
 @click.option("--lexicon", metavar="FILE", help="TSV of word and IPA.")
 @click.option("--seed", type=values.SEED, default=0, show_default=True, metavar="N|random", help="Same seed, same samples.")
-@click.option("--model", metavar="NAME|DIR", help="megatts, fs2, infill, or a model folder.")
+@MODEL
 @click.option("--bitrate", type=values.BITRATE, metavar="Nk", help="kbit/s of the audiobook.")
 @click.option("--consent", metavar='"WHO; HOW; WHEN"', help="Consent of the person in the recording given with --voice.")
 @click.option("--no-watermark", is_flag=True, help="Leave the inaudible watermark out; needs --reason.")
@@ -134,8 +135,8 @@ def _print_list(book, as_json: bool) -> None:
 def _say(spoken) -> None:
     """A line for a finished chapter, and what was dropped in it."""
     from tts.cli import printable
-    from tts.cli.work import clock
     from tts.cli.synth import _say_notes
+    from tts.cli.work import clock
 
     kept = ", kept" if spoken.kept else ""
     click.echo(printable(f"{spoken.file}: {spoken.title!r}, {clock(spoken.seconds)}{kept}"), err=True)

@@ -7,9 +7,11 @@ from dataclasses import asdict
 
 import click
 
+from tts.cli.values import MODEL
+
 
 @click.command(epilog="Example:  tts check --json > report.json")
-@click.option("--model", metavar="NAME|DIR", help="megatts, fs2, infill, or a model folder.")
+@MODEL
 @click.option("--threads", type=click.IntRange(1, 64), metavar="N", help="CPU threads for the test sentence.")
 @click.option("--bench", is_flag=True, help="Measure the vocoder's engines too, and keep the best for this machine.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")

@@ -6,6 +6,7 @@ import click
 
 from tts.base import files, strict_json
 from tts.cli import values
+from tts.cli.values import MODEL
 
 
 @click.command(
@@ -46,7 +47,7 @@ from tts.cli import values
 )
 @click.option("--lexicon", metavar="FILE", help="TSV of word and IPA.")
 @click.option("--seed", type=values.SEED, default=0, show_default=True, metavar="N|random", help="Same seed, same samples.")
-@click.option("--model", metavar="NAME|DIR", help="megatts, fs2, infill, or a model folder.")
+@MODEL
 @click.option("--no-watermark", is_flag=True, help="Leave the inaudible watermark out; needs --reason.")
 @click.option("--reason", default="", metavar="TEXT", help="Why there is no watermark; the file's record tells it.")
 @click.option("--json", "as_json", is_flag=True, help="Edited stretches and joins as one JSON document.")

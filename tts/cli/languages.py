@@ -7,10 +7,11 @@ import json
 import click
 
 from tts.cli.table import table
+from tts.cli.values import MODEL
 
 
 @click.command(epilog="Example:  tts languages --all")
-@click.option("--model", metavar="NAME|DIR", help="megatts, fs2, infill, or a model folder.")
+@MODEL
 @click.option("--all", "every", is_flag=True, help="Also languages that the model never heard.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def command(model, every, as_json):

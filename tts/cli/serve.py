@@ -10,6 +10,7 @@ import click
 
 from tts.base.errors import UnavailableError
 from tts.base.limits import LIMITS
+from tts.cli.values import MODEL
 
 
 class Address(click.ParamType):
@@ -33,7 +34,7 @@ class Address(click.ParamType):
 @click.option("--token-file", metavar="FILE", help="Clients must show the token in FILE (chmod 600, 32 characters or more).")
 @click.option("--insecure", is_flag=True, help="Let other machines ask without a token.")
 @click.option("--wyoming", type=Address(), metavar="[HOST:]PORT", help="Speak the Wyoming protocol of Home Assistant too.")
-@click.option("--model", metavar="NAME|DIR", help="megatts, fs2, infill, or a model folder.")
+@MODEL
 @click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True, metavar="N",
               help="Threads that share the requests.")  # fmt: skip
 @click.option("--threads", type=click.IntRange(1, 64), metavar="N",

@@ -15,6 +15,7 @@ from tts.cli import values
 from tts.cli.plan import read_texts
 from tts.cli.source import given_text
 from tts.cli.speak import Form, SpeakTask, speak_list
+from tts.cli.values import MODEL
 from tts.cli.work import workers
 from tts.voicefile import NAME
 
@@ -44,7 +45,7 @@ _EXAMPLES = """\
 @click.option("--seed", type=values.SEED, default=0, show_default=True, metavar="N|random", help="Same seed, same samples.")
 @click.option("--accent", type=click.Choice(["native", "speaker"]), default="native", show_default=True,
               help="speaker: foreign text with the accent of the voice's own language.")  # fmt: skip
-@click.option("--model", metavar="NAME|DIR", help="megatts, fs2, infill, or a model folder.")
+@MODEL
 @click.option("--steps", type=click.IntRange(1, 128), metavar="N", help="Solver steps (flow, infill), passes (masked).")
 @click.option("--guidance", type=click.FloatRange(0.0, 10.0), metavar="X", help="Guidance strength (flow, infill, masked).")
 @click.option("--solver", type=click.Choice(["euler", "midpoint", "bespoke"]),

@@ -1,4 +1,4 @@
-"""Option values with units: ``--rate +10%``, ``--pitch +2st``, ``--energy -3dB``, ``--seed random``."""
+"""Options and values that commands share: ``--model``; ``--rate +10%``, ``--pitch +2st``, ``--energy -3dB``, ``--seed random``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import secrets
 import click
 
 from tts.base.errors import DataError
+
+MODEL = click.option("--model", metavar="NAME|DIR", help="megatts, fs2, infill, or a model folder.")
 
 
 class Quantity(click.ParamType):

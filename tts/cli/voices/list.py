@@ -8,11 +8,12 @@ from dataclasses import asdict
 import click
 
 from tts.cli.table import table
+from tts.cli.values import MODEL
 
 
 @click.command(epilog="Example:  tts voices list -l de")
 @click.option("-l", "--language", help="Only voices of this language, e.g. de.")
-@click.option("--model", metavar="NAME|DIR", help="megatts, fs2, infill, or a model folder.")
+@MODEL
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def command(language, model, as_json):
     """List the voices."""
