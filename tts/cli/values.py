@@ -1,4 +1,4 @@
-"""Options and values that commands share: ``--model``; ``--rate +10%``, ``--pitch +2st``, ``--energy -3dB``, ``--seed random``."""
+"""What commands share: ``--model``; values like ``--rate +10%``, ``--pitch +2st``, ``--energy -3dB``, ``--seed random``."""
 
 from __future__ import annotations
 
