@@ -1,7 +1,7 @@
 """``masked``: text to units to codec tokens to sound, each step by masked parallel decoding.
 
     phones ──text side of an fs2 or megatts──▶ states, durations, pitch ──units──▶ codes [2, U], 37.5 a second
-    codes, pitch, voice, prompt ──tokens──▶ codes of the codec, level by level ──its decoder──▶ mel, F0, hint ──▶ samples
+    codes, states, pitch, voice, prompt ──tokens──▶ codes of the codec, level by level ──its decoder──▶ mel, F0, hint ──▶ samples
 
 Only the two masked-token models are its own. Phones, durations, pitch and the style of the voice come from a trained acoustic
 model, units of a prompt from the unit encoder, sound from the codec; the config names all three by their hashes.
@@ -11,7 +11,8 @@ disjoint channels are one level, as none of them is coarser than the others; eac
 
 Sources: SoundStorm (arXiv 2305.09636) for units to tokens with a fixed prompt; MaskGCT (arXiv 2409.00750) for text to units.
 Differs: durations are predicted a phone; the voice is a style vector too, and pitch is given, because little data teaches
-neither from a prompt; with 8 passes each over units and the first level, a sentence takes at most 8 + 8 + 7.
+neither from a prompt; tokens are told the phones beside the units, because units of a small encoder leave much of them unsaid (those
+of a prompt are not known); with 8 passes each over units and the first level, a sentence takes at most 8 + 8 + 7.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class MaskedTtsConfig:
     unit_noise: float = 0.1  # share of unit codes that are others in training: predicted ones err
 
     def __post_init__(self):
-        width = self.frames // FRAMES_A_UNIT * self.units.n_rows * self.unit_dim + 1
+        width = self.frames // FRAMES_A_UNIT * self.units.n_rows * self.unit_dim + self.units.column_dim + 1
         if self.frames % FRAMES_A_UNIT or self.tokens.rows_a_book != self.frames or self.tokens.column_dim != width:
             raise ModelError(f"columns of {self.frames} frames and {self.tokens.column_dim} numbers do not fit.", where="tokens",
                              fix=f"Needed: {width} numbers, {self.frames} rows a book, whole units.")  # fmt: skip
@@ -103,15 +104,28 @@ class MaskedTts(nn.Module):
         token = token_of_frame(durations, n_frames)
         return torch.cat([expand(hidden, token), position_in_phone(durations, token)], dim=-1)[:, ::FRAMES_A_UNIT]
 
-    def token_columns(self, units: Tensor, pitch: Tensor) -> Tensor:
-        """What the tokens are told by: units [B, 2, U] and normalised log F0 a frame [B, T] -> [B, whole columns, D]."""
+    def token_columns(self, units: Tensor, pitch: Tensor, phones: Tensor | None = None) -> Tensor:
+        """What the tokens are told by.
+
+        Args:
+            units: int64 [B, 2, U].
+            pitch: [B, T], normalised log F0 of every frame.
+            phones: [B, U, C + 2], what the units are told by; None: nobody knows.
+
+        Returns:
+            [B, whole columns, column_dim].
+        """
         size, each = self.config.frames, self.config.frames // FRAMES_A_UNIT
         columns = pitch.shape[1] // size
         books = torch.arange(units.shape[1], device=units.device)[:, None] * self.config.units.codebook_size
         codes = (units + books)[:, :, : columns * each].unflatten(2, (-1, each)).permute(0, 2, 1, 3).flatten(2)  # [B, C, 4]
         level = pitch[:, : columns * size].unflatten(1, (-1, size)).mean(2)
         level = F.avg_pool1d(level[:, None], PITCH_COLUMNS, 1, PITCH_COLUMNS // 2, count_include_pad=False)[:, 0]
-        return torch.cat([self.unit_codes(codes).flatten(2), level[..., None]], dim=-1)
+        if phones is None:
+            said = pitch.new_zeros(len(pitch), columns, self.config.units.column_dim)
+        else:
+            said = phones[:, : columns * each].unflatten(1, (-1, each)).mean(2)
+        return torch.cat([self.unit_codes(codes).flatten(2), said, level[..., None]], dim=-1)
 
     def grid_of(self, codes: Tensor) -> Tensor:
         """Tokens [B, n_q, T] -> [B, R, whole columns]."""
@@ -131,19 +145,24 @@ class MaskedTts(nn.Module):
                 codes int64 [B, n_q, T], column_mask [B, C]; pitch [B, T] normalised log F0, bridged; prompt [B, C] bool: columns
                 that are given.
         """
-        losses = {}
+        losses, prompt = {}, batch["prompt"]
+        phones = self.unit_columns(batch["hidden"], batch["durations"], FRAMES_A_UNIT * batch["units"].shape[2])
         if "units" in parts:
-            columns = self.unit_columns(batch["hidden"], batch["durations"], FRAMES_A_UNIT * batch["units"].shape[2])
-            given = {"grid": batch["units"], "mask": batch["unit_mask"], "columns": columns, "voice": batch["style"]}
+            given = {"grid": batch["units"], "mask": batch["unit_mask"], "columns": phones, "voice": batch["style"]}
             losses["units"] = self.units.loss(given)["codes"]
         if "tokens" in parts:
             grid, units = self.grid_of(batch["codes"]), batch["units"]
             if self.training and self.config.unit_noise:
                 wrong = torch.rand(units.shape, device=units.device) < self.config.unit_noise
                 units = torch.where(wrong, torch.randint_like(units, self.config.units.codebook_size), units)
+            columns = torch.where(
+                prompt[..., None],
+                self.token_columns(units, batch["pitch"]),
+                self.token_columns(units, batch["pitch"], phones),
+            )
             losses["tokens"] = self.tokens.loss({
-                "grid": grid, "mask": batch["column_mask"], "columns": self.token_columns(units, batch["pitch"]),
-                "voice": batch["style"], "fixed": batch["prompt"][:, None].expand_as(grid),
+                "grid": grid, "mask": batch["column_mask"], "columns": columns, "voice": batch["style"],
+                "fixed": prompt[:, None].expand_as(grid),
             })["codes"]  # fmt: skip
         return losses
 
@@ -155,28 +174,34 @@ class MaskedTts(nn.Module):
         number of the clause. There is no solver.
         """
         changes = {name: value for name, value in (("steps", steps), ("guidance", guidance)) if value is not None}
-        units = self.said(phones, voice, plan, replace(UNITS, **changes), generator(noise[0], ("units", *noise[1:])))
-        grid = self.sounded(units, voice, plan, replace(TOKENS, **changes), generator(noise[0], ("tokens", *noise[1:])))
+        told = self.told(phones, plan)
+        units = self.said(told, voice, replace(UNITS, **changes), generator(noise[0], ("units", *noise[1:])))
+        grid = self.sounded(units, told, voice, plan, replace(TOKENS, **changes), generator(noise[0], ("tokens", *noise[1:])))
         mel, f0, hint = self.companions.codec.model.controls(self.codes_of(grid))
         gain = float(np.mean(plan.energy - self.variance.natural(phones, voice, plan).energy))
         total = int(np.sum(plan.durations))
         return coloured(mel[0, :total] + gain, voice), f0[0, :total], hint[0, :total]
 
-    def said(self, phones, voice: VoiceTensors, plan: PhonePlan, sampling: Sampling, chance) -> Tensor:
-        """Units int64 [1, 2, U] of a planned clause, U = ceil(T / 2)."""
+    def told(self, phones, plan: PhonePlan) -> Tensor:
+        """Phones of a planned clause, stretched over its units: [1, U, C + 2], U = ceil(T / 2)."""
         hidden = self.companions.acoustic.variance.text(*phone_tensors(phones))
         durations = torch.from_numpy(np.asarray(plan.durations, np.int64))[None]
-        columns = self.unit_columns(hidden, durations, int(durations.sum()))
-        known = torch.full((1, self.config.units.n_rows, columns.shape[1]), OPEN)
-        return self.units.sample(known, columns, voice.style[None], sampling, chance)
+        return self.unit_columns(hidden, durations, int(durations.sum()))
 
-    def sounded(self, units: Tensor, voice: VoiceTensors, plan: PhonePlan, sampling: Sampling, chance) -> Tensor:
-        """Tokens int64 [1, R, ceil(T / frames)] of units [1, 2, U]; the voice's prompt stands before them."""
+    def said(self, phones: Tensor, voice: VoiceTensors, sampling: Sampling, chance) -> Tensor:
+        """Units int64 [1, 2, U] of phones as ``told`` gives them."""
+        known = torch.full((1, self.config.units.n_rows, phones.shape[1]), OPEN)
+        return self.units.sample(known, phones, voice.style[None], sampling, chance)
+
+    def sounded(self, units: Tensor, phones: Tensor, voice: VoiceTensors, plan: PhonePlan, sampling: Sampling, chance) -> Tensor:
+        """Tokens int64 [1, R, ceil(T / frames)] of units [1, 2, U] and phones; the voice's prompt stands before them."""
         size = self.config.frames
         pitch = torch.from_numpy((np.log(np.repeat(plan.pitch, plan.durations)) - PITCH_CENTRE) / PITCH_SCALE).float()[None]
         pitch = F.pad(pitch[:, None], (0, -pitch.shape[1] % size), "replicate")[:, 0]
-        units = F.pad(units.double(), (0, pitch.shape[1] // FRAMES_A_UNIT - units.shape[2]), "replicate").long()
-        columns = self.token_columns(units, pitch)
+        missing = pitch.shape[1] // FRAMES_A_UNIT - units.shape[2]
+        units = F.pad(units.double(), (0, missing), "replicate").long()
+        phones = F.pad(phones.transpose(1, 2), (0, missing), "replicate").transpose(1, 2)
+        columns = self.token_columns(units, pitch, phones)
         known = torch.full((1, self.config.tokens.n_rows, columns.shape[1]), OPEN)
         before = 0
         if voice.prompt is not None:
@@ -260,12 +285,13 @@ def config_for(acoustic, text_id: str, codec, extractor, units=None, tokens=None
     frames = group if group % FRAMES_A_UNIT == 0 else group * FRAMES_A_UNIT
     product = max(1, quantizer.config.n_product)
     voice_dim, unit_dim = side.reference.style_dim, MaskedTtsConfig.unit_dim
-    of_units = {"codebook_size": size, "levels": (n_books,), "column_dim": side.text.dim + 2, "voice_dim": voice_dim}
+    told_dim = side.text.dim + 2
+    of_units = {"codebook_size": size, "levels": (n_books,), "column_dim": told_dim, "voice_dim": voice_dim}
     of_tokens = {
         "codebook_size": quantizer.codebook_size,
         "levels": (product * frames, *[frames] * (codec.n_books - product)),
         "rows_a_book": frames,
-        "column_dim": frames // FRAMES_A_UNIT * n_books * unit_dim + 1,
+        "column_dim": frames // FRAMES_A_UNIT * n_books * unit_dim + told_dim + 1,
         "voice_dim": voice_dim,
     }
     return MaskedTtsConfig(text_id, extractor.units_id, codec.weights, MaskedConfig(**of_units | (units or {})),
