@@ -5,6 +5,8 @@ Nothing heavy is imported here: ``tts --help`` answers without torch.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import difflib
 import errno
 import importlib
@@ -146,7 +148,14 @@ def main() -> None:
     if sys.stdout is not None:
         sys.stdout.reconfigure(errors="backslashreplace")  # a locale without the letters is no error
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that temporary files go
+    steady_memory()
     sys.exit(run(sys.argv[1:]))
+
+
+def steady_memory() -> None:
+    """Give large buffers back when they are freed: the rule of glibc that moves with their sizes fragments the heap on long texts."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library
+        ctypes.CDLL(None).mallopt(-2, 64 << 20)  # M_TOP_PAD; setting it also fixes the threshold of mmap
 
 
 def _global_flags(args: list[str]) -> tuple[list[str], bool, bool]:
