@@ -27,6 +27,8 @@ from tests.kernels import baselines
 FRAMES = (1, 8, 75, 750, 4800, 65536)  # 75 a second of audio
 COMPILED = (8, 65536)  # frames and rows at which torch.compile is measured: each takes seconds to compile
 CPU_FRAMES = 4800  # at most
+FEW = (1, 8, 75, 256, 512)  # frames for a whole block
+BLOCKS = ((256, 768), (384, 1152))  # its width, and that between its linear layers
 ROWS = (750, 4800, 65536)  # of a training batch
 WIDTH = 192  # channels of a latent, three blocks
 SIZE = 1024  # codes of a book
@@ -209,6 +211,20 @@ def convnext(device: str, form: str) -> Iterator[Case]:
                    2 * size * n * dim, 1e-5 if size == 4 else 2e-2, ours=form)  # fmt: skip
 
 
+def convnext_block(device: str, form: str) -> Iterator[Case]:
+    """The whole block in one kernel, for few frames."""
+    from vocoder.kernels.convnext import block_kernel, reference
+
+    for (dim, hidden), n in itertools.product(BLOCKS, FEW):
+        sizes = ((dim, 1, 1, 7), (dim,), (dim,), (dim,)), ((hidden, dim), (hidden,), (dim, hidden), (dim,), (dim,))
+        head, ends = ([0.1 * normal(*size, seed=i + 1).to(device) for i, size in enumerate(each)] for each in sizes)
+        rest = (*head, 1e-6, False, None, None, *ends)
+        ways = {"triton": partial(calling, block_kernel.block, rest), "reference": partial(calling, reference.block, rest)}
+        more_ways(ways, "reference", device, n == 8 and dim == 256, products=True)
+        yield Case(f"{n} frames of {dim}", ways, lambda seed, n=n, dim=dim: (normal(1, n, dim, seed=seed).to(device),),
+                   8 * n * dim + 8 * dim * hidden, 1e-5, 4 * n * dim * hidden, ours=form)  # fmt: skip
+
+
 def fourier_head(device: str, form: str) -> Iterator[Case]:
     from vocoder.audio.spectrum import _envelope, hann_window
 
@@ -277,13 +293,17 @@ CASES = {
     "snake": snake,
     "monotonic_align": monotonic_align,
     "convnext": convnext,
+    "convnext_block": convnext_block,
     "fourier_head": fourier_head,
     "rvq_decode": rvq_decode,
     "cluster_sums": cluster_sums,
 }
 FORMS = {"cuda": "triton", "cpu": "numba"}  # of ours that is measured
 ON_CPU = ("rvq_search", "projected_search", "decode", "monotonic_align")  # the ops that have a form for it, and the path
-TESTS = {op: [f"test_{op}.py"] for op in CASES} | {"decode": ["test_convnext.py", "test_fourier_head.py"]}
+TESTS = {op: [f"test_{op}.py"] for op in CASES} | {
+    "convnext_block": ["test_convnext.py"],
+    "decode": ["test_convnext.py", "test_fourier_head.py"],
+}
 
 
 def normal(*shape: int, seed: int) -> Tensor:

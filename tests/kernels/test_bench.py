@@ -14,7 +14,7 @@ import tests.__main__ as program
 from tests.kernels import bench
 
 bench.FRAMES, bench.ROWS, bench.SIZE, bench.ROTATION, bench.ALIGNED = (3,), (20,), 8, 1, ((2, 6, 3),)
-bench.WIDTH, bench.WARM_UP, bench.CALLS = 12, 1, {"cpu": 2}
+bench.WIDTH, bench.WARM_UP, bench.CALLS, bench.FEW, bench.BLOCKS = 12, 1, {"cpu": 2}, (3,), ((12, 20),)
 for form, ops in (("triton", [op for op in bench.CASES if op != "decode"]), ("numba", bench.ON_CPU)):
     report = bench.measure(ops, 0.0, "cpu", form)
     rows = report["rows"]

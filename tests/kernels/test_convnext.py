@@ -1,4 +1,4 @@
-"""dwconv_norm: the kernel against float64, the block against its parts as torch modules, and folding."""
+"""dwconv_norm and the whole block: kernels against float64, the block against its parts as torch modules, and folding."""
 
 import pytest
 import torch
@@ -6,7 +6,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import library
 
-from vocoder.kernels.convnext import dwconv_norm
+from vocoder.kernels.convnext import dwconv_norm, whole_block
+from vocoder.kernels.convnext.reference import block as reference_block
 from vocoder.kernels.convnext.reference import conv_norm as reference
 from vocoder.nn.convnext import ConvNeXtBlock, FrameConv
 
@@ -61,6 +62,57 @@ def test_kernel_and_reference_equal_the_plain_sums(case, kernel, guarded):
     expected = plain(args)
     assert torch.allclose(reference(*args).double(), expected, rtol=0, atol=2e-5)
     assert torch.allclose(guarded(kernel, *args).double(), expected, rtol=0, atol=2e-5)
+
+
+BLOCKS = [  # beside sizes of the head: width between the linear layers; shares of it; channels of a weight tile
+    ((1, 1, 2, 3), 5, 1, 64),
+    ((2, 17, 5, 7, True), 70, 2, 256),  # a share takes two turns or three
+    ((3, 9, 16, 7, False, False, True, 2), 33, 64, 256),
+    ((2, 33, 6, 5, False, True, True, 3), 100, 3, 16),
+]
+
+
+@pytest.mark.parametrize(("case", "hidden", "shares", "tile"), BLOCKS)
+@pytest.mark.parametrize("scaled", [True, False])
+def test_the_block_in_one_kernel_equals_the_plain_sums(case, hidden, shares, tile, scaled, whole, guarded, monkeypatch):
+    monkeypatch.setattr(whole, "SHARES", shares)
+    monkeypatch.setattr(whole, "TILE", tile)
+    head, C = problem(*case), case[2]
+    ends = [0.3 * normal(*size, seed=30 + i) for i, size in enumerate(((hidden, C), (hidden,), (C, hidden), (C,), (C,)))]
+    ends[4] = ends[4] if scaled else None
+    expand, expand_bias, contract, contract_bias, gamma = (None if end is None else end.double() for end in ends)
+    wide = plain(head) @ expand.T + expand_bias
+    added = wide * (1 + torch.erf(wide / 2**0.5)) / 2 @ contract.T + contract_bias
+    expected = head[0].double() + (added if gamma is None else gamma * added)
+    assert torch.allclose(reference_block(*head, *ends).double(), expected, rtol=0, atol=5e-5)
+    assert torch.allclose(guarded(whole.block, *head, *ends).double(), expected, rtol=0, atol=5e-5)
+
+
+@pytest.fixture
+def whole(kernel):
+    from vocoder.kernels.convnext import block_kernel
+
+    return block_kernel
+
+
+def test_few_frames_of_a_trained_block_run_as_one_kernel(kernel, monkeypatch):
+    monkeypatch.setattr("vocoder.kernels.convnext.choose", lambda *args: "triton")
+    block, called = random_block(cond_dim=3), []
+    monkeypatch.setattr("vocoder.nn.convnext.whole_block", lambda *args: called.append(len(args)) or whole_block(*args))
+    x, cond = normal(2, 9, 8), normal(2, 3, seed=7)
+    one = block(x, cond=cond)
+    monkeypatch.setattr("vocoder.kernels.convnext.choose", lambda *args: "reference")
+    assert called == [14]
+    assert torch.allclose(one, block(x, cond=cond), rtol=0, atol=1e-5)
+    assert called == [14]
+
+
+def test_torch_knows_the_block(whole):
+    block = random_block()
+    conv = block.depthwise.conv
+    args = (normal(1, 5, 8), conv.weight, conv.bias, block.norm.weight, block.norm.bias, 1e-6, False, None, None,
+            block.expand.weight, block.expand.bias, block.contract.weight, block.contract.bias, block.gamma)  # fmt: skip
+    library.opcheck(whole.block, args, test_utils=("test_schema", "test_autograd_registration", "test_faketensor"))
 
 
 def test_padding_beyond_an_items_end_changes_nothing(kernel):
@@ -131,6 +183,14 @@ def test_kernel_compiles_for_real_devices(compile_for_gpu):
     bare = dict.fromkeys(("mask", "norm_weight", "norm_bias", "film"))
     types = {name: kind for name, kind in types.items() if name not in bare}
     compile_for_gpu("vocoder.kernels.convnext.triton_kernel", "convolve", types, sizes | bare | dict(C=192))
+
+
+def test_block_compiles_for_real_devices(compile_for_gpu):
+    names = ("x", "weight", "bias", "mask", "norm_weight", "norm_bias", "film", "expand", "expand_bias", "contract",
+             "contract_bias", "gamma", "parts", "y")  # fmt: skip
+    types = dict.fromkeys(names, "*fp32") | dict(done="*i32", T="i32", N="i32", eps="fp32")
+    sizes = dict(C=256, H=768, SIZE=7, LEAD=3, FILM_T=False, SHARES=48, BLOCK_T=16, BLOCK_C=256, BLOCK_H=16)
+    compile_for_gpu("vocoder.kernels.convnext.block_kernel", "compute", types, sizes, shared=100 * 1024)
 
 
 @pytest.mark.parametrize("causal", [False, True])

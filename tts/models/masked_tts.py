@@ -11,8 +11,8 @@ disjoint channels are one level, as none of them is coarser than the others; eac
 
 Sources: SoundStorm (arXiv 2305.09636) for units to tokens with a fixed prompt; MaskGCT (arXiv 2409.00750) for text to units.
 Differs: durations are predicted a phone; the voice is a style vector too, and pitch is given, because little data teaches
-neither from a prompt; tokens are told the phones beside the units, because units of a small encoder leave much of them unsaid (those
-of a prompt are not known); with 8 passes each over units and the first level, a sentence takes at most 8 + 8 + 7.
+neither from a prompt; tokens are told the phones beside the units, because units of a small encoder leave much of them unsaid
+(those of a prompt are not known); with 8 passes each over units and the first level, a sentence takes at most 8 + 8 + 7.
 """
 
 from __future__ import annotations

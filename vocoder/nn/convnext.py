@@ -1,6 +1,7 @@
 """ConvNeXt block over frames: the trunk of vocoders, aligner, acoustic models and codec.
 
-Sequences are [B, T, C]. Convolution, norm and FiLM are one op, ``vocoder.kernels.convnext``, which says how they run.
+Sequences are [B, T, C]. Convolution, norm and FiLM are one op of ``vocoder.kernels.convnext``, which says how they run; of few
+frames the whole block is, where there is a kernel for it.
 
 Source: Vocos (arXiv 2306.00814) after ConvNeXt (arXiv 2201.03545); differs: optional FiLM after the norm.
 """
@@ -12,7 +13,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from vocoder.kernels.convnext import dwconv_norm
+from vocoder.kernels.convnext import dwconv_norm, few, whole_block
 from vocoder.kernels.convnext.reference import rounded
 
 
@@ -50,7 +51,11 @@ class ConvNeXtBlock(nn.Module):
         """x [B, T, C]; mask [B, T, 1] float, 1 = real; cond [B, D] or [B, T, D]. Returns [B, T, C]."""
         conv, norm = self.depthwise.conv, self.norm
         film = None if self.film is None else self.film(cond)
-        y = dwconv_norm(x, conv.weight, conv.bias, norm.weight, norm.bias, norm.eps, self.depthwise.causal, mask, film)
+        head = (conv.weight, conv.bias, norm.weight, norm.bias, norm.eps, self.depthwise.causal, mask, film)
+        if not self.training and few(x, *self.parameters()):
+            ends = (self.expand.weight, self.expand.bias, self.contract.weight, self.contract.bias, self.gamma)
+            return whole_block(x, *head, *ends)
+        y = dwconv_norm(x, *head)
         y = self.contract(self.dropout(F.gelu(self.expand(y))))
         return x + (y if self.gamma is None else self.gamma * y)
 

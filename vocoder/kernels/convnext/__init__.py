@@ -1,4 +1,4 @@
-"""The head of a ConvNeXt block: depthwise convolution over time, LayerNorm over channels, FiLM.
+"""The head of a ConvNeXt block: depthwise convolution over time, LayerNorm over channels, FiLM. Of few frames the whole block.
 
     >>> import torch
     >>> from vocoder.kernels.convnext import dwconv_norm
@@ -12,9 +12,10 @@ from torch import Tensor
 
 from vocoder.kernels.dispatch import choose, watched
 
-__all__ = ["WAYS", "dwconv_norm"]
+__all__ = ["FEW", "WAYS", "dwconv_norm", "few", "whole_block"]
 
 WAYS = {"triton": "cuda"}
+FEW = 256  # frames of all items together up to which a block is one kernel; not yet measured on a GPU
 
 
 def dwconv_norm(
@@ -53,3 +54,26 @@ def dwconv_norm(
     else:
         from vocoder.kernels.convnext.reference import conv_norm
     return conv_norm(x, weight, bias, norm_weight, norm_bias, eps, causal, mask, film)
+
+
+def few(x: Tensor, *parameters: Tensor | None) -> bool:
+    """Should a block of these parameters run as one kernel on x [B, T, C]? Where Triton runs, on few frames, without autograd."""
+    if not 0 < x.shape[0] * x.shape[1] <= FEW or x.shape[2] > 512 or watched(x, *parameters):
+        return False
+    return choose("convnext", x.device.type, WAYS) == "triton"
+
+
+def whole_block(x: Tensor, *args) -> Tensor:
+    """x + gamma * (contract gelu(expand dwconv_norm(x) + its bias) + its bias), in one kernel that needs Triton.
+
+    Args:
+        x: [B, T, C] with C up to 512.
+        args: The others of ``dwconv_norm`` in its order, then expand [H, C], its bias [H], contract [C, H], its bias [C], and
+            gamma [C], or None when folded.
+
+    Returns:
+        [B, T, C], the same on every run.
+    """
+    from vocoder.kernels.convnext.block_kernel import block
+
+    return block(x, *args)

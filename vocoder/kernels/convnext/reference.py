@@ -28,6 +28,15 @@ def conv_norm(x, weight, bias, norm_weight, norm_bias, eps, causal, mask, film) 
     return y * (1 + scale) + shift
 
 
+def block(
+    x, weight, bias, norm_weight, norm_bias, eps, causal, mask, film, expand, expand_bias, contract, contract_bias, gamma
+) -> Tensor:
+    """[B, T, C] -> [B, T, C]; arguments as of ``convnext_block``."""
+    y = conv_norm(x, weight, bias, norm_weight, norm_bias, eps, causal, mask, film)
+    y = F.linear(F.gelu(F.linear(y, expand, expand_bias)), contract, contract_bias)
+    return x + (y if gamma is None else gamma * y)
+
+
 def depthwise(x: Tensor, weight: Tensor, bias: Tensor, causal: bool) -> Tensor:
     """[B, T, C], [C, 1, 1, k], [C] -> [B, T, C]."""
     size, lead = weight.shape[-1], weight.shape[-1] - 1 if causal else 0

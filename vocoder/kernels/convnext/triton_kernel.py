@@ -77,13 +77,28 @@ def convolve(
     BLOCK_T: tl.constexpr,
     BLOCK_C: tl.constexpr,
 ):
-    """y[t] = norm(bias + sum over j of weight[:, j] * x[t + j - LEAD]) * (1 + scale) + shift."""
-    blocks = tl.cdiv(T, BLOCK_T)
-    item = (tl.program_id(0) // blocks).to(tl.int64)
-    t = (tl.program_id(0) % blocks) * BLOCK_T + tl.arange(0, BLOCK_T)
+    """y = head of x."""
+    item, t = place_of(tl.program_id(0), T, BLOCK_T)
     c = tl.arange(0, BLOCK_C)
+    out = head(x, weight, bias, mask, norm_weight, norm_bias, film, item, t, c, T, eps, C, SIZE, LEAD, FILM_T)
+    tl.store(y + (item * T + t)[:, None] * C + c[None, :], out, mask=(t < T)[:, None] & (c < C)[None, :])
+
+
+@triton.jit
+def place_of(block, T, BLOCK_T: tl.constexpr):
+    """Item and frames [BLOCK_T] of a block of frames."""
+    blocks = tl.cdiv(T, BLOCK_T)
+    return (block // blocks).to(tl.int64), (block % blocks) * BLOCK_T + tl.arange(0, BLOCK_T)
+
+
+@triton.jit
+def head(
+    x, weight, bias, mask, norm_weight, norm_bias, film, item, t, c, T, eps,
+    C: tl.constexpr, SIZE: tl.constexpr, LEAD: tl.constexpr, FILM_T: tl.constexpr,
+):  # fmt: skip
+    """norm(bias + sum over j of weight[:, j] * x[t + j - LEAD]) * (1 + scale) + shift, float32 [frames t, channels c]."""
     channel = c < C
-    total = tl.zeros([BLOCK_T, BLOCK_C], tl.float32) + tl.load(bias + c, mask=channel, other=0.0).to(tl.float32)[None, :]
+    total = tl.zeros([t.shape[0], c.shape[0]], tl.float32) + tl.load(bias + c, mask=channel, other=0.0).to(tl.float32)[None, :]
     for j in tl.static_range(SIZE):
         source = t + j - LEAD
         there = (source >= 0) & (source < T)
@@ -97,10 +112,10 @@ def convolve(
     if norm_weight is not None:
         out *= tl.load(norm_weight + c, mask=channel, other=0.0).to(tl.float32)[None, :]
         out += tl.load(norm_bias + c, mask=channel, other=0.0).to(tl.float32)[None, :]
-    inside = (t < T)[:, None] & channel[None, :]
     if film is not None:
+        inside = (t < T)[:, None] & channel[None, :]
         line = item * T + t if FILM_T else item + 0 * t
         place = film + line[:, None] * (2 * C) + c[None, :]
         out *= 1.0 + tl.load(place, mask=inside, other=0.0).to(tl.float32)
         out += tl.load(place + C, mask=inside, other=0.0).to(tl.float32)
-    tl.store(y + (item * T + t)[:, None] * C + c[None, :], out, mask=inside)
+    return out
