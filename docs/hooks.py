@@ -94,7 +94,8 @@ def public_names(module) -> list[str]:
     """Classes and functions of ``__all__``, else those that the module defines itself."""
     own = [name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
     listed = getattr(module, "__all__", None) or [name for name in own if not name.startswith("_")]
-    return [name for name in listed if inspect.isclass(value := getattr(module, name)) or inspect.isfunction(inspect.unwrap(value))]
+    values = {name: inspect.unwrap(getattr(module, name)) for name in listed}
+    return [name for name, value in values.items() if inspect.isclass(value) or inspect.isfunction(value)]
 
 
 def described(anchor: str, name: str, value) -> list[str]:
