@@ -25,7 +25,13 @@ SHOWN, COLOURS = 300, 32  # frames and colours of the picture in a notebook
 
 @dataclass(frozen=True, eq=False)
 class Codes:
-    """The codes of one sound; no torch, no model.
+    """The codes of one sound; no torch, no model. A notebook shows them as a picture.
+
+    >>> import numpy as np
+    >>> from codec import Codes
+    >>> codes = Codes(np.zeros((4, 75), int), "mine", "0" * 32, n_samples=24_000, sample_rate=24_000, hop_length=320)
+    >>> codes.seconds, codes.kbps
+    (1.0, 3.0)
 
     Raises:
         DataError: The codes are not [n_q, ceil(n_samples / hop_length)], or one is outside 0..2^bits - 1.

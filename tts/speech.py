@@ -30,7 +30,13 @@ class Span:
 
 @dataclass(frozen=True, eq=False)
 class Speech:
-    """Speech, mono float32 in [-1, 1], with timings. ``speech.save("hello.wav")`` writes it."""
+    """Speech, mono float32 in [-1, 1], with timings. ``speech.save("hello.wav")`` writes it; a notebook plays and shows it.
+
+    >>> import tts
+    >>> speech = tts.synth("Hello there.", language="en")
+    >>> [word.label for word in speech.words], speech.duration == len(speech.samples) / 24_000
+    (['Hello', 'there'], True)
+    """
 
     samples: np.ndarray  # float32 [S]
     text: str
@@ -214,7 +220,8 @@ def _picture(samples: np.ndarray, sample_rate: int, words: Iterable[Span]) -> st
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="120" role="img" aria-label="waveform" '
-        f'style="font:12px sans-serif" fill="currentColor"><path d="{wave}" stroke="currentColor" stroke-width="2"/>{labels}</svg>'
+        'style="font:12px sans-serif" fill="currentColor">'
+        f'<path d="{wave}" stroke="currentColor" stroke-width="2"/>{labels}</svg>'
     )
 
 
