@@ -61,6 +61,7 @@ class Codes:
 
     @property
     def seconds(self) -> float:
+        """Of sound."""
         return self.n_samples / self.sample_rate
 
     @property

@@ -81,18 +81,20 @@ def on_page_content(html, page, config, files):
 
 def reference(title: str, modules: tuple[str, ...]) -> str:
     """The public names of modules, their signatures and docstrings, as Markdown."""
-    parts = [f"# {title}"]
+    parts, told = [f"# {title}"], []
     for module in map(importlib.import_module, modules):
         parts += [f"# {module.__name__}"] if module.__name__ != title else []
         parts.append(prose(module.__doc__))
         for name in public_names(module):
-            parts += described(f"{module.__name__}.{name}", name, getattr(module, name))
+            if getattr(module, name) not in told:
+                told.append(getattr(module, name))
+                parts += described(f"{module.__name__}.{name}", name, told[-1])
     return "\n\n".join(parts) + "\n"
 
 
 def public_names(module) -> list[str]:
-    """Classes and functions of ``__all__``, else those that the module defines itself."""
-    own = [name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
+    """Classes and functions of ``__all__``, else those that the module defines itself and has something to say of."""
+    own = [name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__ and value.__doc__]
     listed = getattr(module, "__all__", None) or [name for name in own if not name.startswith("_")]
     values = {name: inspect.unwrap(getattr(module, name)) for name in listed}
     return [name for name, value in values.items() if inspect.isclass(value) or inspect.isfunction(value)]

@@ -1,6 +1,7 @@
 """The site is built without a network, has no broken link, and asks no other host for anything."""
 
 import importlib
+import inspect
 import logging
 from html.parser import HTMLParser
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PACKAGES = ("tts", "codec", "frontend", "vocoder")
 
 
 def build(folder: Path, **changes):
@@ -47,7 +49,22 @@ def test_a_broken_link_would_be_seen(tmp_path, caplog):
     assert "nowhere.md" in caplog.text
 
 
-@pytest.mark.parametrize("package", ["tts", "codec", "frontend", "vocoder"])
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_public_name_says_what_it_is(package):
+    silent, module = [], importlib.import_module(package)
+    for name in module.__all__:
+        told = {name: getattr(module, name)}
+        if inspect.isclass(told[name]):
+            for key, value in vars(told[name]).items():
+                if not key.startswith("_"):
+                    told[f"{name}.{key}"] = getattr(value, "fget", None) or getattr(value, "__func__", value)
+        for key, value in told.items():
+            made = (value.__doc__ or f"{name}(").startswith(f"{name}(")  # nothing, or what a dataclass says of itself
+            silent += [key] if made and (inspect.isclass(value) or inspect.isfunction(value)) else []
+    assert silent == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
 def test_every_public_name_has_its_place_in_the_reference(site, package):
     page = (site / f"api/{package}.html").read_text(encoding="utf-8")
     names = importlib.import_module(package).__all__
