@@ -1,10 +1,10 @@
 """Speech as codec tokens: ``Codes`` and the token file, without torch; quantisers in ``codec.quantize``,
 the model in ``codec.model``, trained weights in ``codec/assets``, the commands ``tts codec`` in ``tts.cli.codec``.
 
-    from codec import Codec
-
-    codes = Codec.load().encode("hello.wav")
-    print(codes.codes.shape, codes.seconds, codes.kbps)
+    >>> from codec import Codec
+    >>> codes = Codec.load().encode("talk.wav")
+    >>> codes.codes.shape, codes.seconds, codes.kbps
+    ((8, 150), 2.0, 6.0)
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,10 +20,18 @@ from tts.base.errors import DataError, NoInputError, ResourceError
 from tts.base.files import atomic_file
 from tts.base.limits import LIMITS
 
+SHOWN, COLOURS = 300, 32  # frames and colours of the picture in a notebook
+
 
 @dataclass(frozen=True, eq=False)
 class Codes:
-    """The codes of one sound; no torch, no model.
+    """The codes of one sound; no torch, no model. A notebook shows them as a picture.
+
+    >>> import numpy as np
+    >>> from codec import Codes
+    >>> codes = Codes(np.zeros((4, 75), int), "mine", "0" * 32, n_samples=24_000, sample_rate=24_000, hop_length=320)
+    >>> codes.seconds, codes.kbps
+    (1.0, 3.0)
 
     Raises:
         DataError: The codes are not [n_q, ceil(n_samples / hop_length)], or one is outside 0..2^bits - 1.
@@ -52,6 +61,7 @@ class Codes:
 
     @property
     def seconds(self) -> float:
+        """Of sound."""
         return self.n_samples / self.sample_rate
 
     @property
@@ -87,6 +97,26 @@ class Codes:
         """
         with atomic_file(path, force) as file, TokenWriter(file, self.header()) as tokens:
             tokens.write(self.codes)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: a picture of the first 300 frames, a row a book; neighbouring codes share one of 32 colours."""
+        n_q, n_frames = self.codes.shape
+        shown = self.codes[:, :SHOWN].astype(int)
+        shades = np.where(shown < 0, -1, shown * COLOURS >> self.bits)
+        strokes = "".join(
+            f'<path stroke="hsl({360 * shade // COLOURS},60%,50%)" d="'
+            + "".join(f"M{t} {q}h1" for q, t in zip(*np.nonzero(shades == shade), strict=True))
+            + '"/>'
+            for shade in np.unique(shades[shades >= 0])
+        )
+        facts = [f"codec {self.codec}", f"{n_q} books × {n_frames:,} frames", f"{self.seconds:.2f} s", f"{self.kbps:g} kbit/s"]
+        facts += [f"the first {SHOWN} frames are shown"] if n_frames > SHOWN else []
+        facts += [f"lost stretches: {len(self.lost)}"] if self.lost else []
+        return (
+            f'<figure style="margin:0"><svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="codes" '
+            f'width="{4 * shown.shape[1]}" height="{12 * n_q}" viewBox="0 -0.5 {shown.shape[1]} {n_q}" '
+            f'preserveAspectRatio="none">{strokes}</svg><figcaption>{escape(" · ".join(facts))}</figcaption></figure>'
+        )
 
     @classmethod
     def load(cls, source: str | Path | bytes | BinaryIO, salvage: bool = False) -> Codes:

@@ -344,6 +344,15 @@ class TokenReader:
 def drop_books(source: BinaryIO | TokenReader, target: BinaryIO, keep: int) -> int:
     """Copy a token file, or what a reader has just opened, with only its first ``keep`` books; nothing is decoded.
 
+    >>> import io
+    >>> from codec import Codec, Codes, drop_books
+    >>> Codec.load().encode("talk.wav").save("talk.ptok")
+    >>> small = io.BytesIO()
+    >>> with open("talk.ptok", "rb") as file:
+    ...     _ = drop_books(file, small, keep=3)
+    >>> Codes.load(small.getvalue()).kbps
+    2.25
+
     Returns:
         Bytes written.
 

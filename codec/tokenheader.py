@@ -89,6 +89,7 @@ class TokenHeader:
         return -(-n_samples // self.hop_length)
 
     def seconds(self, frames: int) -> float:
+        """Of so many frames."""
         return frames * self.hop_length / self.sample_rate
 
     def to_bytes(self) -> bytes:

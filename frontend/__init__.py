@@ -1,11 +1,9 @@
 """Text to phones, for every language of espeak-ng; no torch.
 
-Example:
-    import frontend
-
-    analysis = frontend.analyze("Dr. Meyer zahlt 3,50 € für den [iPhone](/ˈaɪfoʊn/)-Adapter.", "de")
-    for clause in analysis.clauses:
-        print(clause.normalized, clause.ids, clause.spans)
+    >>> import frontend
+    >>> analysis = frontend.analyze("Dr. Meyer zahlt 3,50 € für den [iPhone](/ˈaɪfoʊn/)-Adapter.", "de")
+    >>> [clause.normalized for clause in analysis.clauses]
+    ['Doktor Meyer zahlt drei Euro fünfzig für den iPhone-Adapter.']
 """
 
 from __future__ import annotations

@@ -16,6 +16,12 @@ class Lexicon:
     """Words and how to say them, per language or for all.
 
     A word is looked up as written, then without regard to case; an entry for the language before one for all.
+
+    >>> import frontend
+    >>> lexicon = frontend.Lexicon()
+    >>> lexicon.add("Parlance", "ˈpɑːɹləns", "en")
+    >>> len(frontend.process("Parlance", "en", lexicon=lexicon)[0].words)
+    1
     """
 
     def __init__(self):

@@ -1,9 +1,8 @@
 """Text to speech, offline, in several languages.
 
-    import tts
-
-    speech = tts.synth("Hello there.")
-    speech.save("hello.wav")
+    >>> import tts
+    >>> speech = tts.synth("Hello there.")
+    >>> speech.save("hello.wav")
 
 Importing this loads neither torch nor weights: names are found when they are used.
 """

@@ -103,6 +103,7 @@ class Script:
         return cls(text, speakers, tuple(turns), where)
 
     def said(self, turn: Turn) -> str:
+        """The words of a turn."""
         return self.text[turn.start : turn.end]
 
     def cast(self, synthesizer: Synthesizer) -> dict[str, Voice]:

@@ -12,6 +12,7 @@ import numpy as np
 from tts.base.errors import DataError
 from vocoder.audio.frames import SAMPLE_RATE
 
+SHOWN = 30  # seconds that a notebook plays and shows
 LINE = 42  # columns of a subtitle's line; a cue has two
 
 
@@ -29,7 +30,13 @@ class Span:
 
 @dataclass(frozen=True, eq=False)
 class Speech:
-    """Speech, mono float32 in [-1, 1], with timings. ``speech.save("hello.wav")`` writes it."""
+    """Speech, mono float32 in [-1, 1], with timings. ``speech.save("hello.wav")`` writes it; a notebook plays and shows it.
+
+    >>> import tts
+    >>> speech = tts.synth("Hello there.", language="en")
+    >>> [word.label for word in speech.words], speech.duration == len(speech.samples) / 24_000
+    (['Hello', 'there'], True)
+    """
 
     samples: np.ndarray  # float32 [S]
     text: str
@@ -98,12 +105,29 @@ class Speech:
         }
 
     def _repr_html_(self) -> str:
+        """For notebooks: a player, the waveform and the words of the first 30 s, and what was made by whom; nothing is loaded."""
         import base64
 
+        from tts.provenance import note
         from vocoder.audio.io import encode_audio
 
-        data = base64.b64encode(encode_audio(self.samples, self.sample_rate, "wav")).decode()
-        return f'<audio controls src="data:audio/wav;base64,{data}"></audio>'
+        shown = self.samples[: round(SHOWN * self.sample_rate)]
+        data = base64.b64encode(encode_audio(shown, self.sample_rate, "wav", note=note(self.provenance))).decode()
+        facts = [f"voice {self.voice}", self.language, f"{self.duration:.2f} s", f"seed {self.seed}"]
+        if len(self.samples) > len(shown):
+            facts.append(f"the first {SHOWN} s are shown")
+        if self.length is not None:
+            facts.append("its samples are in a file")
+        if self.provenance:
+            mark = self.provenance.get("watermark", {})
+            facts += ["synthetic", "watermarked" if mark.get("applied") else f"without watermark: {mark.get('reason', '')}"]
+        else:
+            facts.append("no provenance record")
+        return (
+            f'<figure style="margin:0"><audio controls="" src="data:audio/wav;base64,{data}"></audio>'
+            f'<div style="overflow-x:auto">{_picture(shown, self.sample_rate, self.words)}</div>'
+            f"<figcaption>{escape(' · '.join(facts))}</figcaption></figure>"
+        )
 
     def _level(self, level: str, named: bool = False) -> tuple[Span, ...]:
         if level not in ("chunk", "word"):
@@ -183,6 +207,22 @@ def join(chunks: Iterable[Speech]) -> Speech:
         samples.append(account.add(chunk))
         prosody += chunk.prosody
     return replace(account.speech(), samples=np.concatenate(samples), prosody=tuple(prosody), length=None)
+
+
+def _picture(samples: np.ndarray, sample_rate: int, words: Iterable[Span]) -> str:
+    """An SVG of a waveform, 100 points a second, with the words under it in two rows that take turns."""
+    width, hop = 100 * len(samples) / sample_rate, max(1, sample_rate // 50)
+    peaks = [float(np.abs(samples[start : start + hop]).max()) for start in range(0, len(samples), hop)]
+    wave = "".join(f"M{2 * i + 1} {40 - 38 * peak:.0f}V{41 + 38 * peak:.0f}" for i, peak in enumerate(peaks))
+    labels = "".join(
+        f'<text x="{100 * word.start:.0f}" y="{95 + 16 * (i % 2)}">{escape(word.label[:40])}</text>'
+        for i, word in enumerate(word for word in words if 100 * word.start < width)
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="120" role="img" aria-label="waveform" '
+        'style="font:12px sans-serif" fill="currentColor">'
+        f'<path d="{wave}" stroke="currentColor" stroke-width="2"/>{labels}</svg>'
+    )
 
 
 def _width(text: str) -> int:

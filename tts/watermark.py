@@ -57,6 +57,8 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Detection:
+    """What was found in a file."""
+
     verdict: str  # "marked", "not found", "too short"
     p_value: float  # that a recording without mark looks as marked as this, everything that was searched counted
     seconds: float
@@ -70,6 +72,7 @@ class Detection:
         return max(read, key=lambda s: s.end - s.start).payload if read else None
 
     def to_dict(self) -> dict:
+        """For JSON."""
         rows = [
             {"start": round(s.start, 2), "end": round(s.end, 2), "speed": round(s.speed, 3), "pitch": round(s.pitch, 3),
              "payload": s.payload and {"bits": f"{s.payload.bits:04x}", "scheme": s.payload.scheme, "model": s.payload.model,

@@ -3,6 +3,8 @@
 import io
 import math
 import os
+import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -43,10 +45,27 @@ def test_figures(codes):
     assert codes.seconds == pytest.approx(13.333, abs=1e-3) and codes.frame_rate == 75 and codes.kbps == 6.0
 
 
+def test_a_notebook_shows_a_stroke_for_each_of_the_first_tokens(codes):
+    figure = ElementTree.fromstring(codes._repr_html_())  # well formed
+    strokes = [re.findall(r"M(\d+) (\d+)h1", path.get("d")) for path in figure.iter("{http://www.w3.org/2000/svg}path")]
+    places = [(int(q), int(t)) for path in strokes for t, q in path]
+    assert sorted(places) == [(q, t) for q in range(8) for t in range(300)]
+    colour = {place: i for i, path in enumerate(strokes) for place in path}
+    assert len({colour[str(t), "0"] for t in np.flatnonzero(codes.codes[0, :300] == codes.codes[0, 0])}) == 1
+    caption = figure.find("figcaption").text
+    assert caption == "codec test · 8 books × 1,000 frames · 13.33 s · 6 kbit/s · the first 300 frames are shown"
+    assert len(codes._repr_html_()) < 40_000
+
+
+def test_a_notebook_leaves_lost_frames_blank():
+    lost = Codes(np.array([[3, -1, 5]]), "test", WEIGHTS, 900, 24_000, 320, lost=((0.01, 0.02),))
+    assert lost._repr_html_().count("h1") == 2 and "lost stretches: 1" in lost._repr_html_()
+
+
 def test_no_sound_at_all(tmp_path):
     Codes(np.empty((4, 0), int), "test", WEIGHTS, 0, 24_000, 320).save(tmp_path / "a.ptok")
     again = Codes.load(tmp_path / "a.ptok")
-    assert again.codes.shape == (4, 0) and again.seconds == 0
+    assert again.codes.shape == (4, 0) and again.seconds == 0 and "4 books × 0 frames" in again._repr_html_()
 
 
 def test_salvage_marks_what_is_lost(tmp_path, codes):

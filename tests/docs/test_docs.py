@@ -14,20 +14,18 @@ PAGES = {path.name: path.read_text(encoding="utf-8") for path in PATHS}
 OPERATORS = {"|", "&&", ";"}
 
 
-def blocks(page: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGES[page], re.MULTILINE | re.DOTALL)
-
-
 def commands(page: str) -> list[list[str]]:
     """The simple commands of a page's bash blocks, as words."""
     found = []
-    for line in re.sub(r"\\\n| > \S+", " ", "\n".join(blocks(page, "bash"))).split("\n"):
+    blocks = re.findall(r"^```bash\n(.*?)^```", PAGES[page], re.MULTILINE | re.DOTALL)
+    for line in re.sub(r"\\\n| > \S+", " ", "\n".join(blocks)).split("\n"):
         lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;")
         lexer.commenters, lexer.whitespace_split = "#", True
         words: list[str] = []
         for word in [*lexer, ";"]:
             if word not in OPERATORS:
-                words.append(word)
+                if words or not re.fullmatch(r"[A-Z_]+=\S*", word):  # a variable for one command
+                    words.append(word)
             elif words:
                 found.append(words)
                 words = []
@@ -65,7 +63,7 @@ def test_every_command_parses(page):
             given = {word[2:].split("=")[0].replace("_", "-") for word in words if word.startswith("--")}
             assert given <= recipe_options(), words
         else:
-            known = ("cd", "chmod", "curl", "echo", "printf", "aplay", "arecord", "python3", "pip", "python", "ruff")
+            known = ("cd", "chmod", "curl", "echo", "printf", "aplay", "arecord", "python3", "pip", "python", "ruff", "mkdocs")
             assert words[0].split("/")[-1] in known, words
 
 
@@ -74,65 +72,6 @@ def test_a_wrong_flag_would_be_seen():
 
     with pytest.raises(click.NoSuchOption):
         parse(cli, "tts", ["synth", "--no-such-flag", "x"])
-
-
-def test_the_python_of_the_frontend_page_runs(capsys):
-    (example,) = blocks("frontend.md", "python")
-    exec(compile(example, "docs/frontend.md", "exec"), {})
-    assert capsys.readouterr().out.startswith("Doktor Meyer zahlt drei Euro fünfzig.")
-
-
-def test_the_python_of_the_codec_page_runs(tmp_path, monkeypatch):
-    import numpy as np
-
-    from vocoder.audio.io import write_audio
-
-    monkeypatch.chdir(tmp_path)
-    house, quantiser = blocks("codec.md", "python")
-    played, sound = [], (0.1 * np.sin(np.arange(24_000) / 20)).astype(np.float32)
-    write_audio("talk.wav", sound, 24_000)
-    made = {"microphone": np.array_split(sound, 40), "play": played.append}
-    exec(compile(house, "docs/codec.md", "exec"), made)
-    assert made["samples"].shape == (24_000,) and sum(map(len, played)) == 24_000 and len(played) > 2
-    made = {}
-    exec(compile(quantiser, "docs/codec.md", "exec"), made)
-    assert made["codes"].shape == (4, 4, 100) and made["decoded"].shape == (4, 100, 12)
-
-
-def test_the_python_of_the_readme_speaks(capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (example,) = blocks("README.md", "python")
-    exec(compile(example, "README.md", "exec"), {})
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[2] for line in lines] == ["Hello", "there"] and float(lines[-1].split()[1]) < 2
-    import tts
-
-    tts.synth("Hi.").save("x.wav")
-    assert all(Path(name).stat().st_size > 10_000 for name in ("hello.wav", "x.wav"))
-
-
-def test_the_python_of_the_books_page_runs(capsys):
-    (example,) = blocks("books.md", "python")
-    exec(compile(example, "docs/books.md", "exec"), {})
-    assert capsys.readouterr().out == "[('Ada', 'Hello, Ben.'), ('Ben', 'Hello.')]\n"
-
-
-def test_the_python_of_the_editing_page_runs(capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (example,) = blocks("editing.md", "python")
-    exec(compile(example, "docs/editing.md", "exec"), {})
-    assert capsys.readouterr().out == "We met on Friday, and then we walked to the station. 2\n"
-    assert Path("out.wav").stat().st_size > 50_000
-
-
-def test_the_python_of_the_conversion_page_runs(tmp_path, monkeypatch):
-    from vocoder.audio.io import read_audio
-
-    monkeypatch.chdir(tmp_path)
-    Path("hello.wav").write_bytes((ROOT / "docs/hello.ogg").read_bytes())
-    (example,) = blocks("conversion.md", "python")
-    exec(compile(example, "docs/conversion.md", "exec"), {})
-    assert len(read_audio("kerstin.flac")) == len(read_audio("hello.wav"))
 
 
 def test_the_command_line_page_names_every_command_and_flag_and_no_other():
@@ -218,18 +157,8 @@ def test_the_sizes_are_those_of_the_models():
     assert f"{inventory.size()} symbols" in PAGES["frontend.md"] and f"{inventory.size()} symbols" in PAGES["models.md"]
 
 
-def slug(heading: str) -> str:
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-
-
 @pytest.mark.parametrize("page", PAGES)
-def test_links_and_files_exist(page):
-    folder = PATHS[list(PAGES).index(page)].parent
-    for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`]*`|^```.*?^```", "", PAGES[page], flags=re.MULTILINE | re.DOTALL)):
-        path, _, anchor = target.partition("#")
-        linked = folder / path if path else folder / page
-        assert linked.is_file(), target
-        if anchor:
-            assert anchor in [slug(h) for h in re.findall(r"^#+ (.*)$", linked.read_text(encoding="utf-8"), re.MULTILINE)], target
+def test_files_exist(page):
+    """Links are checked where the site is built."""
     for name in re.findall(r"`((?:tts|frontend|vocoder|codec|recipes|tests|egs)/[\w./-]+\.(?:py|tsv|sh))`", PAGES[page]):
-        assert (ROOT / name).is_file() or Path(name).stem in ("xx", "NAME", "TAG"), name
+        assert (ROOT / name).is_file() or Path(name).stem in ("xx", "NAME", "TAG", "test_NAME"), name

@@ -1,7 +1,9 @@
 """The result of synthesis: joined chunks keep their times, subtitles follow their formats, arrays and files come out."""
 
+import base64
 import json
 from itertools import pairwise
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ import pytest
 from tts.base.errors import DataError
 from tts.speech import Span, Speech, join
 from vocoder.audio.io import read_audio
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def chunk(seconds, word):
@@ -40,11 +44,33 @@ def test_subrip_and_webvtt(whole):
         whole.to_srt("phone")
 
 
-def test_it_is_an_array_a_dict_and_a_player(whole):
+def test_it_is_an_array_and_a_dict(whole):
     assert np.array_equal(np.asarray(whole), whole.samples) and np.asarray(whole, dtype=np.float64).dtype == np.float64
     facts = json.loads(json.dumps(whole.to_dict()))
     assert facts["duration"] == 4.0 and facts["metrics"] == {"rtf": 0.1235} and len(facts["words"]) == 3
-    assert whole._repr_html_().startswith('<audio controls src="data:audio/wav;base64,UklGR')
+
+
+def test_a_notebook_plays_it_over_its_waveform_and_words(whole):
+    figure = ElementTree.fromstring(whole._repr_html_())  # well formed, so nothing in it is raw
+    player, path = figure.find("audio"), figure.find(f".//{SVG}path").get("d")
+    sound = base64.b64decode(player.get("src").removeprefix("data:audio/wav;base64,"))
+    assert np.abs(read_audio(sound) - whole.samples).max() < 1e-4
+    assert path.count("M") == 4 * 50  # a line for 20 ms
+    words = [(text.text, text.get("x")) for text in figure.iter(f"{SVG}text")]
+    assert words == [("one", "0"), ("AT&T <b>", "150"), ("three", "200")]
+    assert figure.find("figcaption").text == "voice ada · en-us · 4.00 s · seed 3 · no provenance record"
+
+
+def test_what_a_notebook_shows_is_escaped_and_bounded():
+    hour = Speech(np.zeros(600 * 24_000, np.float32), "", "en-us", "<script>", 0, length=None, provenance={
+        "watermark": {"applied": False, "reason": "<i>a test</i>"}},
+        words=tuple(Span("<b>" * 1000, t, t + 0.5) for t in range(600)))  # fmt: skip
+    shown = hour._repr_html_()
+    assert len(shown) < 2_100_000 and "<b>" not in shown and "<script>" not in shown
+    caption = ElementTree.fromstring(shown).find("figcaption").text
+    assert caption.endswith("the first 30 s are shown · synthetic · without watermark: <i>a test</i>") and "600.00 s" in caption
+    empty = Speech(np.zeros(0, np.float32), "", "en-us", "ada", 0, length=48_000)
+    assert "2.00 s · seed 0 · its samples are in a file" in ElementTree.fromstring(empty._repr_html_()).find("figcaption").text
 
 
 def test_it_is_saved_by_its_ending(whole, tmp_path):

@@ -49,6 +49,7 @@ class TtsError(Exception):
         super().__init__(self.message())
 
     def message(self) -> str:
+        """What, where, how to mend it, in one line."""
         place = self.where or ""
         if self.pos is not None:
             place = f"{place}:{self.pos}" if place else f"at {self.pos}"
@@ -58,10 +59,12 @@ class TtsError(Exception):
         return f"{text} {self.fix}" if text[-1:] in ".!?:" else f"{text}. {self.fix}"
 
     def to_dict(self) -> dict:
+        """The fields that are known, for programs."""
         fields = ("kind", "exit_code", "code", "what", "where", "pos", "value", "limit", "fix")
         return {name: getattr(self, name) for name in fields if getattr(self, name) is not None}
 
     def to_json(self) -> str:
+        """:meth:`to_dict` in one line, as ``--json-errors`` prints it."""
         return json.dumps(self.to_dict(), ensure_ascii=False, default=str)
 
     def __reduce__(self):  # errors cross process borders

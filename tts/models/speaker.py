@@ -206,8 +206,12 @@ class SpeakerEncoder:
     """The shipped speaker encoder.
 
     >>> from tts.models.speaker import SpeakerEncoder
-    >>> encoder = SpeakerEncoder.load()                          # doctest: +SKIP
-    >>> float(encoder.embed(mel_of_one) @ encoder.embed(mel_of_other))  # cosine, doctest: +SKIP
+    >>> from vocoder.audio.io import read_audio
+    >>> from vocoder.audio.mel import log_mel
+    >>> encoder = SpeakerEncoder.load()
+    >>> one, two, other = (encoder.embed(log_mel(read_audio(f"{name}.wav"))) for name in ("one", "two", "talk"))
+    >>> bool(one @ two > one @ other)  # cosines
+    True
     """
 
     def __init__(self, model: Ecapa, config: dict):

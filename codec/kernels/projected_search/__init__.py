@@ -5,7 +5,7 @@
     >>> book = torch.tensor([[1.0, 0.0], [0.0, 3.0]])
     >>> flat = Stage(torch.eye(2, 3), torch.zeros(2), book, torch.eye(3, 2), torch.zeros(3))
     >>> projected_search(torch.tensor([[9.0, 7.0, 5.0], [0.0, 0.1, 0.0]]), pack_stages([flat, flat], starts=[0, 0])).tolist()
-    [[0, 1], [1, 0]]
+    [[0, 0], [1, 0]]
 """
 
 from __future__ import annotations
