@@ -153,7 +153,7 @@ def main() -> None:
 
 
 def steady_memory() -> None:
-    """Give large buffers back when they are freed: glibc's rule, which moves with their sizes, fragments the heap on long texts."""
+    """Give large buffers back once freed: glibc's rule, which moves with their sizes, lets the heap grow on long texts."""
     with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library
         ctypes.CDLL(None).mallopt(-2, 64 << 20)  # M_TOP_PAD; setting it also fixes the threshold of mmap
 
