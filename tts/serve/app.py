@@ -32,6 +32,7 @@ from tts.base.errors import (
     UsageError,
 )
 from tts.base.limits import LIMITS
+from tts.serve import page
 from tts.serve.engine import Job
 from tts.serve.metrics import Metrics
 from tts.serve.request import OPENAI_MODELS, SpeechRequest, check_format
@@ -40,7 +41,7 @@ from tts.serve.service import MEDIA_TYPES, Service
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]  # of every answer
 TOLD = ("voice", "language", "seed")  # facts of a job that headers tell
-OPEN_PATHS = ("/healthz", "/readyz")  # of them nobody learns anything
+OPEN_PATHS = ("/healthz", "/readyz", *page.FILES)  # of them nobody learns anything; the page asks for the token
 _KIND_STATUS = ((UsageError, 400), (DataError, 400), (UnavailableError, 404), (NotPermittedError, 403), (ResourceError, 413),
                 (TemporaryError, 503))  # fmt: skip
 _CODE_STATUS = {
@@ -72,6 +73,7 @@ def build(service: Service, token: str = "", local: bool = True, max_chars: int 
         Route("/healthz", pages.health),
         Route("/readyz", pages.ready),
         Route("/metrics", pages.metrics_page),
+        *page.routes(),
     ]
 
     @asynccontextmanager
