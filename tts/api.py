@@ -182,13 +182,17 @@ class Synthesizer:
         Raises:
             DataError: The edited durations, pitch or energy cannot be spoken.
         """
+        return join(self.render_stream(plan, watermark, reason))
+
+    def render_stream(self, plan: Plan, watermark: bool = True, reason: str = "") -> Iterator[Speech]:
+        """The same samples as :meth:`render`, in chunks as :meth:`stream`; errors come with the first."""
         self._load()
         for clause, phone_plan in zip(plan.clauses, plan.prosody, strict=True):
             phone_plan.check(len(clause))
         tensors, controls = self._voice_tensors(plan.voice), Controls(rate=plan.rate)
         made = self._record(plan.analysis, plan.voice, plan.seed, watermark, reason)
         manner = _Manner(plan.voice, tensors, controls, plan.seed, plan.steps, plan.guidance, plan.solver, made)
-        return join(self._spoken(plan.analysis, zip(plan.clauses, plan.prosody, strict=True), manner))
+        yield from self._spoken(plan.analysis, zip(plan.clauses, plan.prosody, strict=True), manner)
 
     def copy_prosody(self, plan: Plan, recording) -> tuple[Plan, list[str]]:
         """A plan with the prosody of a recording of its text, and what makes that doubtful; see :mod:`tts.prosody`."""

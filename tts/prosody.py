@@ -31,13 +31,13 @@ _FREE = {"ms", "hz", "db", "code", "pause_before_ms", "pause_after_ms"}
 HIGHEST_CODE = 65_535  # in a file; the model knows its own
 
 
-def dumps(plan: Plan) -> str:
+def dumps(plan: Plan, most: int | None = None) -> str:
     """The JSON text of a plan, one phone a line.
 
     Raises:
-        ResourceError: It would be longer than what is read again.
+        ResourceError: It would be longer than ``most`` bytes; than is read again when None.
     """
-    document = to_dict(plan)
+    document, most = to_dict(plan), most or LIMITS.json_bytes
     head = ", ".join(f'"{key}": {_line(document[key])}' for key in ("format", "text", "language", "voice"))
     clauses = []
     for clause in document["clauses"]:
@@ -45,10 +45,10 @@ def dumps(plan: Plan) -> str:
         rows = ",\n   ".join(_line(row) for row in clause["phones"])
         clauses.append(f' {{{facts}, "phones": [\n   {rows}]}}')
     text = f'{{{head},\n "clauses": [\n' + ",\n".join(clauses) + "]}\n"
-    if len(text.encode("utf-8", "surrogatepass")) > LIMITS.json_bytes:
+    if len(text.encode("utf-8", "surrogatepass")) > most:
         raise ResourceError(
-            f"the prosody of this text takes more than {LIMITS.json_bytes:,} bytes.", where="prosody", code="prosody.size",
-            limit=LIMITS.json_bytes, fix="Speak it in several parts.",
+            f"the prosody of this text takes more than {most:,} bytes.", where="prosody", code="prosody.size",
+            limit=most, fix="Speak it in several parts.",
         )  # fmt: skip
     return text
 

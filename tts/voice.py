@@ -15,6 +15,7 @@ import numpy as np
 
 from tts import voicefile
 from tts.base.errors import DataError
+from tts.base.files import atomic_write
 from tts.consent import consent_record
 from tts.listen import LONGEST_REFERENCE, Report, listen, name_of, to_level
 
@@ -90,6 +91,10 @@ class Voice:
 
     def save(self, path, force: bool = False) -> None:
         """Write the voice as one safetensors file."""
+        atomic_write(path, self.to_bytes(), force)
+
+    def to_bytes(self) -> bytes:
+        """The voice as the bytes of its file."""
         facts = {
             "name": self.name, "model_id": self.model_id, "languages": list(self.languages), "gender": self.gender,
             "corpus": self.corpus, "licence": self.licence, "minutes": self.minutes, "consent": self.consent,
@@ -98,7 +103,7 @@ class Voice:
             "report": self.report and self.report.to_dict(), "borders": [int(b) for b in self.borders],
         }  # fmt: skip
         arrays = {"reference": self.reference, "style": self.style, "tokens": self.tokens, "speaker": self.speaker}
-        voicefile.write(path, facts, {key: a for key, a in arrays.items() if a is not None}, force)
+        return voicefile.encode(facts, {key: a for key, a in arrays.items() if a is not None})
 
     @classmethod
     def load(cls, path) -> Voice:

@@ -36,11 +36,11 @@ _FACTS = {
 }  # fmt: skip
 
 
-def write(path, facts: dict, arrays: dict[str, np.ndarray], force: bool) -> None:
-    """Write facts and arrays (``reference`` as float16, others float32); hashes are added here."""
+def encode(facts: dict, arrays: dict[str, np.ndarray]) -> bytes:
+    """The file of facts and arrays (``reference`` as float16, others float32); hashes are added here."""
     import torch
 
-    from vocoder.nn.checkpoint import write_tensors
+    from vocoder.nn.checkpoint import encode_tensors
 
     if not NAME.fullmatch(facts["name"]):
         raise DataError(f"{facts['name']!r} is no voice name.", where="name", fix="Use a-z, 0-9, - and _; at most 64.")
@@ -48,7 +48,7 @@ def write(path, facts: dict, arrays: dict[str, np.ndarray], force: bool) -> None
         name: torch.from_numpy(np.asarray(a, np.float16 if name == "reference" else np.float32)) for name, a in arrays.items()
     }
     facts = {"format": FORMAT, **facts, "tensors": _hash({name: t.float().numpy() for name, t in tensors.items()})}
-    write_tensors(path, tensors, {_KEY: json.dumps(facts | {"digest": _digest(facts)}, ensure_ascii=True)}, force)
+    return encode_tensors(tensors, {_KEY: json.dumps(facts | {"digest": _digest(facts)}, ensure_ascii=True)})
 
 
 def read(path) -> tuple[dict, dict[str, np.ndarray]]:

@@ -72,6 +72,12 @@ class Edited:
 
         self.audio.write(path, force, note(self.provenance))
 
+    def to_bytes(self, format: str = "wav") -> bytes:
+        """The bytes of such a file."""
+        from tts.provenance import note
+
+        return self.audio.encode(format, note(self.provenance))
+
     def to_dict(self) -> dict:
         """Everything but the samples, for JSON."""
         rows = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tts.base.errors import DataError, UsageError
-from tts.base.files import atomic_file, check_writable
+from tts.base.files import atomic_write, check_writable
 from tts.base.limits import LIMITS
 from vocoder.audio.decode import import_soundfile, opened
 from vocoder.audio.io import read_audio, read_info
@@ -79,27 +80,34 @@ class Native:
 
     def check_output(self, path, force: bool = False) -> None:
         """Refuse an output that cannot hold these samples bit for bit, before any work."""
-        ending = Path(path).suffix.lower().lstrip(".")
-        if self._subtype_in(ending) is None:
-            raise UsageError(
-                f"{f'.{ending}' if ending else 'a file without an ending'} cannot hold {self.subtype} samples as they are.",
-                where=str(path), code="edit.format", fix="Write .wav, or .flac for up to 24 bits.",
-            )  # fmt: skip
+        self._subtype_in(_ending(path), str(path))
         check_writable(path, force)
 
-    def _subtype_in(self, ending: str) -> str | None:
+    def _subtype_in(self, ending: str, where: str) -> str:
         subtype = self.subtype
         if subtype in ("PCM_U8", "PCM_S8"):
             subtype = "PCM_U8" if ending == "wav" else "PCM_S8"
-        return subtype if subtype in _HOLDS.get(ending, ()) else None
+        if subtype not in _HOLDS.get(ending, ()):
+            raise UsageError(
+                f"{f'.{ending}' if ending else 'a file without an ending'} cannot hold {self.subtype} samples as they are.",
+                where=where, code="edit.format", fix="Write .wav, or .flac for up to 24 bits.",
+            )  # fmt: skip
+        return subtype
 
     def write(self, path, force: bool = False, note=None) -> None:
         """A WAV or FLAC file, by the ending, whole or not at all; ``note`` as of ``vocoder.audio.io.write_audio``."""
         self.check_output(path, force)
-        ending = Path(path).suffix.lower().lstrip(".")
-        with atomic_file(path, force) as file:
-            kind = {"format": ending.upper(), "subtype": self._subtype_in(ending)}
-            with import_soundfile().SoundFile(file.fileno(), "w", self.sample_rate, 1, closefd=False, **kind) as out:
-                if note:
-                    out.comment = note({"sample_rate": self.sample_rate, "samples": len(self.samples)})
-                out.write(self.samples)
+        atomic_write(path, self.encode(_ending(path), note), force)
+
+    def encode(self, format: str, note=None) -> bytes:
+        """The bytes of a file, "wav" or "flac"; ``note`` as of :meth:`write`."""
+        data, subtype = io.BytesIO(), self._subtype_in(format, "response_format")
+        with import_soundfile().SoundFile(data, "w", self.sample_rate, 1, subtype, format=format.upper()) as out:
+            if note:
+                out.comment = note({"sample_rate": self.sample_rate, "samples": len(self.samples)})
+            out.write(self.samples)
+        return data.getvalue()
+
+
+def _ending(path) -> str:
+    return Path(path).suffix.lower().lstrip(".")

@@ -12,6 +12,7 @@ import ipaddress
 import logging
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
@@ -35,12 +36,13 @@ from tts.base.limits import LIMITS
 from tts.serve import page
 from tts.serve.engine import Job
 from tts.serve.metrics import Metrics
-from tts.serve.request import OPENAI_MODELS, SpeechRequest, check_format
+from tts.serve.recording import CloneRequest, EditRequest
+from tts.serve.request import FIELDS, FORM_FIELDS, OPENAI_MODELS, SpeechRequest, check_format
 from tts.serve.service import MEDIA_TYPES, Service
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]  # of every answer
-TOLD = ("voice", "language", "seed")  # facts of a job that headers tell
+TOLD = ("voice", "language", "seed", "edit")  # facts of a job that headers tell
 OPEN_PATHS = ("/healthz", "/readyz", *page.FILES)  # of them nobody learns anything; the page asks for the token
 _KIND_STATUS = ((UsageError, 400), (DataError, 400), (UnavailableError, 404), (NotPermittedError, 403), (ResourceError, 413),
                 (TemporaryError, 503))  # fmt: skip
@@ -64,8 +66,13 @@ def build(service: Service, token: str = "", local: bool = True, max_chars: int 
     pages = Pages(service, max_chars)
     routes = [
         Route("/v1/audio/speech", pages.speech, methods=["POST"]),
+        Route("/v1/audio/prosody", pages.prosody, methods=["POST"]),
+        Route("/v1/audio/edit", pages.edit, methods=["POST"]),
         Route("/v1/audio/voices", pages.voices),
         Route("/v1/voices", pages.voices),
+        Route("/v1/voices", pages.clone, methods=["POST"]),
+        Route("/v1/voices/{voice}", pages.voice_file),
+        Route("/v1/voices/{voice}", pages.forget, methods=["DELETE"]),
         Route("/v1/models", pages.models),
         Route("/v1/models/{model}", pages.one_model),
         Route("/v1/codec/encode", pages.encode, methods=["POST"]),
@@ -78,9 +85,9 @@ def build(service: Service, token: str = "", local: bool = True, max_chars: int 
 
     @asynccontextmanager
     async def running(_):
-        service.engine.start()
+        service.start()
         yield
-        service.engine.close()
+        service.close()
 
     async def failed(_, error: Exception) -> Response:
         if isinstance(error, ClientDisconnect):
@@ -104,14 +111,37 @@ class Pages:
         self._uploads = 0  # that are being received
 
     async def speech(self, request: Request) -> Response:
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            raise DataError("the body is not declared as JSON.", where="Content-Type", code="serve.media_type",
-                            fix="Send it as application/json.")  # fmt: skip
         client = self._client(request)
-        data = await body_of(request, LIMITS.serve_json_bytes)
-        asked = SpeechRequest.parse(data, self.service.model, self.service.voices, self.max_chars)
+        asked = await self._asked(request, self.max_chars, FIELDS)
         form = asked.response_format if asked.stream_format == "audio" else asked.stream_format
         return Answer(self, client, self.service.speak(asked), MEDIA_TYPES[form])
+
+    async def prosody(self, request: Request) -> Response:
+        client = self._client(request)
+        fields = {name: kind for name, kind in FIELDS.items() if name not in FORM_FIELDS}
+        asked = await self._asked(request, min(self.max_chars, LIMITS.serve_prosody_chars), fields)
+        return Answer(self, client, self.service.prosody(asked), MEDIA_TYPES["json"])
+
+    async def edit(self, request: Request) -> Response:
+        client = self._client(request)
+        asked = EditRequest.parse(request.headers.get("content-type", ""), await self._upload(request), self.max_chars)
+        return Answer(self, client, self.service.edit(asked), MEDIA_TYPES[asked.response_format])
+
+    async def clone(self, request: Request) -> Response:
+        client = self._client(request)
+        asked = CloneRequest.parse(request.headers.get("content-type", ""), await self._upload(request))
+        return Answer(self, client, self.service.clone(asked), MEDIA_TYPES["json"])
+
+    async def voice_file(self, request: Request) -> Response:
+        voice = self.service.clones.get(request.path_params["voice"])
+        if voice is None:
+            raise _no_clone()
+        return Response(voice.to_bytes(), media_type="application/octet-stream")
+
+    async def forget(self, request: Request) -> Response:
+        if not self.service.clones.forget(request.path_params["voice"]):
+            raise _no_clone()
+        return Response(status_code=204)
 
     async def encode(self, request: Request) -> Response:
         query, client = _query(request, books=int), self._client(request)
@@ -159,6 +189,13 @@ class Pages:
 
     def _model(self) -> dict:
         return {"id": self.service.model, "object": "model", "created": 0, "owned_by": "parlance-tts"}
+
+    async def _asked(self, request: Request, max_chars: int, fields: Mapping) -> SpeechRequest:
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise DataError("the body is not declared as JSON.", where="Content-Type", code="serve.media_type",
+                            fix="Send it as application/json.")  # fmt: skip
+        data = await body_of(request, LIMITS.serve_json_bytes)
+        return SpeechRequest.parse(data, self.service.model, self.service.voices, self.service.clones, max_chars, fields)
 
     def _client(self, request: Request) -> str:
         """The address of who asks, when it may have one more answer."""
@@ -303,6 +340,11 @@ async def body_of(request: Request, most: int) -> bytes:
 def _busy(what: str, limit: int) -> TemporaryError:
     return TemporaryError(f"too many {what}.", where="tts serve", code="serve.busy", limit=limit,
                           fix="Try again after the time in Retry-After.")  # fmt: skip
+
+
+def _no_clone() -> UnavailableError:
+    return UnavailableError("there is no cloned voice of this id.", where="voice", code="voice.unknown",
+                            fix="Make one by POST /v1/voices.")  # fmt: skip
 
 
 def _query(request: Request, **kinds: type) -> dict:

@@ -1,4 +1,4 @@
-"""``POST /v1/audio/speech``: the fields of OpenAI's endpoint and ours, checked before anything else happens.
+"""``POST /v1/audio/speech`` and ``/v1/audio/prosody``: the fields of OpenAI's endpoint and ours, checked before anything else.
 
 Source: OpenAI's API reference, "Create speech". What differs: other voices and models; ``instructions`` are refused because no
 model here follows them; no ``aac``; longer texts; ``stream_format`` ``ndjson``; the fields after ``instructions``.
@@ -7,7 +7,7 @@ model here follows them; no ``aac``; longer texts; ``stream_format`` ``ndjson``;
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 
@@ -20,9 +20,12 @@ from tts.base.limits import LIMITS
 FIELDS = {
     "model": str, "input": str, "voice": (str, dict), "response_format": str, "speed": Real, "stream_format": str,
     "instructions": str, "language": str, "seed": Integral, "pitch_st": Real, "pitch_range": Real, "energy_db": Real,
-    "phonemes": bool, "timings": bool,
+    "phonemes": bool, "timings": bool, "prosody": dict,
 }  # fmt: skip
-_KINDS = {str: "text", Real: "a number", Integral: "a whole number", bool: "true or false", (str, dict): "a name"}
+#: Those that say how to answer; a question for prosody has none of them.
+FORM_FIELDS = ("response_format", "stream_format", "timings", "prosody")
+_KINDS = {str: "text", Real: "a number", Integral: "a whole number", bool: "true or false", (str, dict): "a name",
+          dict: "an object"}  # fmt: skip
 #: OpenAI's names, for programs that offer no others -> ours.
 OPENAI_VOICES = {
     "alloy": "kathleen", "ash": "bdl", "ballad": "ls78", "cedar": "ls78", "coral": "slt", "echo": "bdl", "fable": "ls78",
@@ -45,16 +48,22 @@ class SpeechRequest:
     response_format: str = "mp3"
     stream_format: str = "audio"
     timings: bool = False  # of words, phones and clauses, as events
+    prosody: dict | None = None  # as of tts.prosody.to_dict; predicted when None
 
     @classmethod
-    def parse(cls, data: bytes, model: str, voices: Mapping, max_chars: int = LIMITS.serve_text_chars) -> SpeechRequest:
+    def parse(
+        cls, data: bytes, model: str, voices: Mapping, clones: Container = (), max_chars: int = LIMITS.serve_text_chars,
+        fields: Mapping = FIELDS,
+    ) -> SpeechRequest:  # fmt: skip
         """Of a request's body.
 
         Args:
             data: JSON.
             model: Name of the model that is served.
             voices: Has the names of its voices.
+            clones: Has the ids of voices that are never listed.
             max_chars: Longest text.
+            fields: That there may be, of ``FIELDS``.
 
         Raises:
             DataError, UsageError: It is no JSON object, or a field is unknown, missing, of a wrong type or out of range.
@@ -64,7 +73,7 @@ class SpeechRequest:
         given = strict_json.loads(data, "request")
         if not isinstance(given, dict):
             raise DataError("the body is no JSON object.", where="request", code="request.json")
-        given = {name: value for name, value in given.items() if _checked(name, value) is not None}
+        given = {name: value for name, value in given.items() if _checked(name, value, fields) is not None}
         _check_model(given.get("model", model), model)
         if given.get("instructions"):
             raise UsageError("no model here follows instructions.", where="instructions", code="request.instructions",
@@ -72,6 +81,9 @@ class SpeechRequest:
         check_range("speed", given.get("speed", 1.0), 0.25, 4.0)
         check_range("seed", given.get("seed", 0), 0, 2**63 - 1, Integral)
         controls = {name: given[name] for name in ("pitch_st", "pitch_range", "energy_db") if name in given}
+        if "prosody" in given:
+            max_chars = min(max_chars, LIMITS.serve_prosody_chars)
+            _check_alone(given)
         stream_format, timings = given.get("stream_format", "audio"), given.get("timings", False)
         if stream_format not in STREAM_FORMATS:
             raise UsageError(f"stream_format is {stream_format!r:.40}.", where="stream_format", code="request.stream_format",
@@ -81,7 +93,7 @@ class SpeechRequest:
                              fix='Add "stream_format": "sse" or "ndjson".')  # fmt: skip
         return cls(
             text=check_text(given.get("input"), max_chars),
-            voice=voice_of(given.get("voice"), voices),
+            voice=voice_of(given.get("voice"), voices, clones),
             language=check_language(given.get("language", "auto")),
             controls=Controls(rate=given.get("speed", 1.0), **controls),
             seed=given.get("seed", 0),
@@ -89,14 +101,15 @@ class SpeechRequest:
             response_format=check_format(given.get("response_format", "mp3"), "response_format"),
             stream_format=stream_format,
             timings=timings,
+            prosody=given.get("prosody"),
         )
 
 
-def _checked(name: str, value):
+def _checked(name: str, value, fields: Mapping):
     """The value of a field that exists, of its type."""
-    if name not in FIELDS:
-        raise DataError(f"no field {name!r:.80}.", where="request", value=name, code="request.field", fix=_hint(name, FIELDS))
-    kind = FIELDS[name]
+    if name not in fields:
+        raise DataError(f"no field {name!r:.80}.", where="request", value=name, code="request.field", fix=_hint(name, fields))
+    kind = fields[name]
     if value is not None and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
         raise DataError(f"{name} is {_KINDS[kind]}.", where=name, value=value, code="request.type")
     return value
@@ -108,23 +121,31 @@ def _check_model(asked: str, model: str) -> None:
                                fix=f"Use {model!r}.")  # fmt: skip
 
 
-def check_text(text: str | None, max_chars: int = LIMITS.serve_text_chars) -> str:
+def _check_alone(given: Mapping) -> None:
+    """Nothing beside given prosody that it would silence."""
+    beside = [name for name in ("speed", "pitch_st", "pitch_range", "energy_db") if name in given]
+    if beside:
+        raise UsageError(f"{beside[0]} is already in the prosody.", where=beside[0], code="request.prosody",
+                         fix="Leave it out, or ask /v1/audio/prosody with it.")  # fmt: skip
+
+
+def check_text(text: str | None, max_chars: int = LIMITS.serve_text_chars, where: str = "input") -> str:
     """A text that is there, and not too long."""
     if not text:
-        raise DataError("there is no text.", where="input", code="request.text", fix='Give it as "input".')
+        raise DataError("there is no text.", where=where, code="request.text", fix=f'Give it as "{where}".')
     if len(text) > max_chars:
-        raise ResourceError(f"the text has {len(text):,} characters; at most {max_chars:,} are spoken at once.", where="input",
+        raise ResourceError(f"the text has {len(text):,} characters; at most {max_chars:,} are taken at once.", where=where,
                             code="request.text_size", limit=max_chars, fix="Send it in parts.")  # fmt: skip
     return text
 
 
-def voice_of(asked: str | dict | None, voices: Mapping) -> str | None:
+def voice_of(asked: str | dict | None, voices: Mapping, clones: Container = ()) -> str | None:
     """The name of a voice that exists, of a name of ours or OpenAI's, or ``{"id": name}``; only looked up, never opened."""
     name = asked if asked is None or isinstance(asked, str) else asked.get("id")
     if isinstance(asked, dict) and not (isinstance(name, str) and len(asked) == 1):
         raise DataError('a voice is a name, or {"id": name}.', where="voice", value=asked, code="request.type")
-    known = name if name in voices else OPENAI_VOICES.get(name)
-    if name is not None and known not in voices:
+    known = name if name in voices or name in clones else OPENAI_VOICES.get(name)
+    if name is not None and known not in voices and known not in clones:
         raise UnavailableError(f"voice {name!r:.80} does not exist.", where="voice", code="voice.unknown",
                                fix=_hint(name, voices))  # fmt: skip
     return known

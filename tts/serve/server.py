@@ -126,7 +126,7 @@ class Server(uvicorn.Server):
         self.service = service
 
     async def shutdown(self, sockets=None) -> None:
-        self.service.engine.drain()
+        self.service.drain()
         await super().shutdown(sockets)
 
     @contextmanager
@@ -192,7 +192,7 @@ def run(settings: Settings, synthesizer, engine: Engine, told: Callable[[str], N
 
     with suppress(KeyboardInterrupt):
         asyncio.run(serve())
-    engine.close()
+    service.close()
 
 
 def _address(made: socket.socket) -> str:

@@ -170,8 +170,12 @@ def load_into(module: torch.nn.Module, tensors: dict[str, torch.Tensor], where: 
 
 def write_tensors(path: str | Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str], force: bool = False) -> None:
     """One safetensors file (a voice, a training state), written atomically."""
-    stored = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
-    atomic_write(path, _serialise(stored, metadata), force)
+    atomic_write(path, encode_tensors(tensors, metadata), force)
+
+
+def encode_tensors(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> bytes:
+    """The bytes of one safetensors file."""
+    return _serialise({name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}, metadata)
 
 
 def read_tensors(path: str | Path, max_bytes: int = LIMITS.model_bytes) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
