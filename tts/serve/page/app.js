@@ -1,5 +1,7 @@
 // The page: a text is spoken, heard and seen while it comes, and changed by hand.
 
+import { cloning } from "./clone.js";
+import { editing } from "./edit.js";
 import { Player } from "./player.js";
 import { events, onToken, request, samplesOf, save, send } from "./server.js";
 import { Timeline } from "./timeline.js";
@@ -14,7 +16,7 @@ const timeline = new Timeline($("timeline"));
 let running = null; // AbortController of the answer that is coming
 let asked = null; // fields of what was spoken last
 let plan = null; // its prosody, as it is changed
-let before = []; // plans to go back to, as JSON; the last is what is spoken
+let states = []; // of the plan, as JSON: as it was predicted, then after each change
 let words = []; // of what was spoken, with their elements
 let waiting = 0; // timer of a change
 
@@ -27,7 +29,7 @@ onToken(() => new Promise((resolve) => {
 $("speak").addEventListener("submit", (event) => {
   event.preventDefault();
   plan = null;
-  before = [];
+  states = [];
   asked = {
     input: $("text").value,
     language: $("language").value,
@@ -44,7 +46,50 @@ $("speed").addEventListener("input", () => { $("speed-told").value = Number($("s
 $("pitch").addEventListener("input", () => { $("pitch-told").value = `${SEMITONES.format($("pitch").value)} st`; });
 $("stop").addEventListener("click", stop);
 $("again").addEventListener("click", () => replay(0));
+$("undo").addEventListener("click", undo);
+$("save").addEventListener("click", async () => {
+  try {
+    save(await sound(), "speech.flac");
+  } catch (error) {
+    say(error.message, true);
+  }
+});
+$("save-plan").addEventListener("click", () => save(new Blob([JSON.stringify(plan, null, 1)], { type: "application/json" }), "prosody.json"));
 timeline.onseek = replay;
+timeline.onselect = timeline.onchange = showPhone;
+timeline.oncommit = changed;
+for (const [id, key] of [["phone-ms", "ms"], ["phone-hz", "hz"]]) {
+  $(id).addEventListener("change", () => {
+    if (!$(id).reportValidity()) return;
+    timeline.selected.row[key] = Number($(id).value);
+    timeline.refresh();
+    changed();
+  });
+}
+cloning({
+  say: tell,
+  onvoice(id, name) {
+    $("yours").hidden = false;
+    $("yours").append(new Option(name, id));
+    $("voice").value = id;
+  },
+  onforgotten(id) {
+    $("voice").querySelector(`option[value="${id}"]`).remove();
+    $("yours").hidden = !$("yours").children.length;
+  },
+});
+editing({
+  say: tell,
+  play(samples) {
+    running?.abort();
+    running = null;
+    player.begin();
+    player.push(samples);
+    player.end();
+    follow(false);
+  },
+  spoken: async () => ({ file: await sound(), text: asked.input, consent: "synthetic speech; made on this page; today" }),
+});
 start();
 
 async function start() {
@@ -67,21 +112,20 @@ async function start() {
 async function speak(from = 0) {
   running?.abort();
   const mine = (running = new AbortController());
-  const changed = before.length > 1;
-  const fields = changed ? withPlan() : asked;
+  const given = states.length > 1 ? plan : null;
   player.begin(from);
   say("Speaking …");
   enable();
   try {
     const format = { response_format: "pcm", stream_format: "ndjson", timings: true };
-    const response = await send("/v1/audio/speech", { ...fields, ...format }, mine.signal);
-    let begun = false;
+    const response = await send("/v1/audio/speech", { ...withPlan(), ...format }, mine.signal);
+    let [begun, predicted] = [false, null];
     for await (const event of events(response)) {
       if (!begun) {
         begun = true;
-        timeline.clear(changed ? plan : null);
+        timeline.clear(given);
         read();
-        requestAnimationFrame(follow);
+        follow();
       }
       if (event.type === "speech.timings") {
         timeline.time(event);
@@ -90,6 +134,7 @@ async function speak(from = 0) {
         const samples = samplesOf(event.audio);
         player.push(samples);
         timeline.hear(samples);
+        if (!plan && !predicted) predicted = predict(mine.signal);
       } else {
         say(`${event.seconds.toFixed(1)} s, ${event.voice}, ${event.language}${event.notes.map((note) => `; ${note.detail || note.reason}`).join("")}`);
       }
@@ -97,6 +142,7 @@ async function speak(from = 0) {
     light(null);
     player.end();
     running = null;
+    await predicted;
   } catch (error) {
     if (mine.signal.aborted) return;
     running = null;
@@ -106,14 +152,68 @@ async function speak(from = 0) {
   enable();
 }
 
+/** The prosody of what is spoken, to be changed by hand; long texts have none. */
+async function predict(signal) {
+  try {
+    const found = await (await send("/v1/audio/prosody", asked, signal)).json();
+    plan = found;
+    states = [JSON.stringify(plan)];
+    timeline.plan(plan);
+  } catch (error) {
+    if (!signal.aborted) say(`Prosody cannot be changed: ${error.message}`, true);
+  }
+}
+
+/** What is asked for, with the changed plan if there is one. */
+function withPlan() {
+  if (states.length < 2) return asked;
+  const { input, voice } = asked;
+  return { input, language: plan.language, prosody: plan, ...(voice ? { voice } : {}) };
+}
+
+/** The plan was changed: soon it is heard, from a little before the change on. */
+function changed() {
+  states.push(JSON.stringify(plan));
+  speakSoon();
+}
+
+function undo() {
+  states.pop();
+  const { clauses } = JSON.parse(states.at(-1));
+  plan.clauses.splice(0, Infinity, ...clauses);
+  timeline.refresh();
+  speakSoon();
+}
+
+function speakSoon() {
+  showPhone();
+  enable();
+  clearTimeout(waiting);
+  waiting = setTimeout(() => speak(Math.max(0, (timeline.selected?.start ?? 0) - BEFORE)), PAUSE);
+}
+
+function showPhone() {
+  const phone = timeline.selected;
+  $("phone").hidden = !phone?.row;
+  if (!phone?.row) return;
+  $("phone-told").textContent = phone.silent ? "The pause" : phone.word ? `${phone.symbol} in “${phone.word}”` : phone.symbol;
+  $("phone-ms").value = phone.row.ms;
+  $("phone-hz").value = Math.round(phone.row.hz * 10) / 10;
+  $("phone-hz").disabled = phone.silent;
+}
+
+/** What was spoken last as a file, which tells how it was made. */
+async function sound() {
+  return (await send("/v1/audio/speech", { ...withPlan(), response_format: "flac" })).blob();
+}
+
 function replay(from) {
   running?.abort();
   running = null;
   player.begin(from);
   player.push(timeline.samples);
   player.end();
-  enable();
-  requestAnimationFrame(follow);
+  follow();
 }
 
 function stop() {
@@ -124,15 +224,23 @@ function stop() {
   enable();
 }
 
-/** The word and the place that are heard now, as long as something is. */
-function follow() {
-  const position = player.position;
-  for (const { start, end, element } of words) {
-    element.classList.toggle("lit", position !== null && start <= position && position < end);
-  }
-  timeline.draw(position);
-  if (player.playing) requestAnimationFrame(follow);
-  else enable();
+let following = 0; // number of the sound that is followed
+
+/** Show the word and the place that are heard, as long as something is; not those of a recording. */
+function follow(isSpeech = true) {
+  const mine = ++following;
+  const step = () => {
+    if (mine !== following) return;
+    const position = isSpeech && player.playing ? player.position : null;
+    for (const { start, end, element } of words) {
+      element.classList.toggle("lit", position !== null && start <= position && position < end);
+    }
+    timeline.draw(position);
+    if (player.playing) requestAnimationFrame(step);
+    else enable();
+  };
+  enable();
+  step();
 }
 
 let [letters, told] = [[], 0]; // of the text, as code points; how many stand in #read
@@ -155,11 +263,17 @@ function light(word) {
 }
 
 function say(text, isError = false) {
-  $("status").textContent = text;
-  $("status").classList.toggle("error", isError);
+  tell($("status"), text, isError);
+}
+
+function tell(element, text, isError = false) {
+  element.textContent = text;
+  element.classList.toggle("error", isError);
 }
 
 function enable() {
   $("stop").disabled = !(running || player.playing);
-  $("again").disabled = !timeline.seconds;
+  for (const id of ["again", "save", "edit-spoken"]) $(id).disabled = !timeline.seconds || Boolean(running);
+  $("save-plan").disabled = !plan;
+  $("undo").disabled = states.length < 2;
 }

@@ -6,7 +6,7 @@ import { RATE } from "./player.js";
 const FRAME = HOP / RATE; // seconds
 const LANES = { words: [0, 20], wave: [24, 84], mel: [90, 210], pitch: [216, 316], clock: [318, 332] }; // top and bottom, px
 const HEIGHT = 332;
-const NARROWEST = 170; // px of a second, at least
+const NARROWEST = 220; // px of a second, at least
 const SEMITONE = 2 ** (1 / 12);
 const SILENT = new Set(["SIL", "WB", ",", ".", "?", "!"]);
 const SHOWN = { SIL: "·", WB: "·" };
@@ -18,6 +18,7 @@ export class Timeline {
   onseek = () => {}; // seconds of what was heard
   #samples = new Float32Array(0);
   #count = 0; // samples that are there
+  #peak = 0; // largest sample
   #frames = []; // of mel
   #words = [];
   #phones = []; // see `phonesOf`
@@ -54,7 +55,7 @@ export class Timeline {
 
   /** Before another sound: its samples come by `hear`. With a plan the phones stay where they are. */
   clear(plan = null) {
-    [this.#count, this.#frames, this.#words, this.#plan] = [0, [], [], plan];
+    [this.#count, this.#peak, this.#frames, this.#words, this.#plan] = [0, 0, [], [], plan];
     if (plan) for (const phone of this.#phones) phone.heard = [phone.start, phone.end];
     else this.#list([]);
     this.fit();
@@ -68,6 +69,7 @@ export class Timeline {
       this.#samples = larger;
     }
     this.#samples.set(samples, this.#count);
+    for (const value of samples) this.#peak = Math.max(this.#peak, Math.abs(value));
     this.#count = needed;
     this.#frames.push(...melFrames(this.#samples.subarray(0, needed), this.#frames.length));
     if (!this.#plan) this.fit();
@@ -276,6 +278,7 @@ export class Timeline {
     const [top, bottom] = LANES.mel.map((y) => Math.round(y * ratio));
     const [waveTop, waveBottom] = LANES.wave.map((y) => y * ratio);
     const middle = (waveTop + waveBottom) / 2;
+    const half = (waveBottom - waveTop) / 2 / Math.max(0.1, this.#peak);
     const image = pen.createImageData(width, bottom - top);
     const ramp = shades();
     pen.fillStyle = colour("--wave");
@@ -297,7 +300,6 @@ export class Timeline {
         least = Math.min(least, this.#samples[i]);
         most = Math.max(most, this.#samples[i]);
       }
-      const half = (waveBottom - waveTop) / 2;
       pen.fillRect(x, middle - most * half, 1, Math.max(ratio, (most - least) * half));
     }
     pen.putImageData(image, 0, top);
@@ -341,8 +343,10 @@ export class Timeline {
       if (hz <= low || hz >= high) continue;
       pen.fillStyle = colour("--line");
       pen.fillRect(left, y(hz), this.view.clientWidth, 1);
+      pen.fillStyle = colour("--card");
+      pen.fillRect(left, y(hz) - 7, 44, 14);
       pen.fillStyle = colour("--muted");
-      pen.fillText(`${hz} Hz`, left + 3, y(hz) - 7);
+      pen.fillText(`${hz} Hz`, left + 3, y(hz));
     }
     pen.strokeStyle = pen.fillStyle = colour("--pitch");
     pen.lineWidth = 2;
