@@ -112,6 +112,13 @@ def ask(port, path, body=None, headers=(), method=None):
     return SimpleNamespace(status=answer.status, headers=answer.headers, body=data, json=told)
 
 
+def form(fields):
+    """Fields, texts or bytes, as a form: (body, headers)."""
+    parts = [b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % (
+        name.encode(), value.encode() if isinstance(value, str) else value) for name, value in fields.items()]  # fmt: skip
+    return b"".join(parts) + b"--x--\r\n", {"Content-Type": "multipart/form-data; boundary=x"}
+
+
 @pytest.fixture
 def hum():
     return Hum()

@@ -9,13 +9,17 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from tests.serve.conftest import RATE, tone, until
+from tests.serve.conftest import RATE, form, tone, until
 from tts.base.errors import DataError, NotPermittedError, UnavailableError
 from tts.base.limits import LIMITS
+from tts.serve import page
+from tts.serve.clones import Clones
 from tts.serve.engine import Engine
 from tts.serve.server import Settings, bound, read_token
 from vocoder.audio.io import FORMATS, read_audio, read_comment
@@ -117,6 +121,12 @@ BAD = [
     *[(good(voice=name), 404, "voice.unknown") for name in
       ("../../etc/passwd", "/etc/passwd", "kathleen.safetensors", "..%2fx", "file:///etc/passwd", "\\\\host\\x", "|id",
        "kathleen\0", "", "ｋathleen", "a" * 100_000)],
+    (good(prosody="p.json"), 400, "request.type"),
+    (good(prosody={}, speed=1.2), 400, "request.prosody"),
+    ('{"input": "hi", "prosody": {"ms": ' + "[" * 40 + "]" * 40 + "}}", 400, "json.depth"),
+    ('{"input": "hi", "prosody": {"ms": NaN}}', 400, "json.not_finite"),
+    (good(prosody={}, input="a" * (LIMITS.serve_prosody_chars + 1)), 413, "request.text_size"),
+    (good(voice="kathleen-0123456789abcdef0123456789abcdef"), 404, "voice.unknown"),
     (good(input="a" * (LIMITS.serve_text_chars + 1)), 413, "request.text_size"),
     (good(input="a" * LIMITS.serve_json_bytes), 413, "request.size"),
 ]  # fmt: skip
@@ -149,11 +159,119 @@ def test_bad_requests_are_told_and_open_nothing(hummed):
     assert hummed.ask(SPEECH, good(), json_body).status == 200
 
 
+AGREED = {"consent": "nobody; for this test; today"}
+BAD_FORMS = [
+    ("voices", {"audio": b"x"}, 403, "consent.missing"),
+    ("voices", {"audio": b"x", "consent": " "}, 403, "consent.missing"),
+    ("voices", {"audio": b"x", "consent": "/etc/consent.json"}, 400, "consent.malformed"),
+    ("voices", {"audio": b"x", "consent": '{"speaker": "Jane"}'}, 400, "consent.malformed"),
+    ("voices", {"audio": b"x", "consent": '{"speaker": NaN}'}, 400, "json.not_finite"),
+    ("voices", {"audio": b"x", "consent": b"\xff"}, 400, "request.utf8"),
+    ("voices", {"audio": b"", **AGREED}, 400, "request.audio"),
+    ("voices", {"audio": b"x", "path": "/etc/passwd", **AGREED}, 400, "request.field"),
+    ("voices", {"audio": b"x", "name": "../x", **AGREED}, 400, "voice.name"),
+    ("voices", {"audio": b"x", "language": "../de", **AGREED}, 404, "language.unknown"),
+    ("voices", {"audio": bytes(LIMITS.serve_upload_bytes), **AGREED}, 413, "request.size"),
+    ("audio/edit", {"audio": b"x", "text": "a", "to": "b"}, 403, "consent.missing"),
+    ("audio/edit", {"audio": b"x", "to": "b", **AGREED}, 400, "request.text"),
+    ("audio/edit", {"audio": b"x", "text": "a" * (LIMITS.serve_text_chars + 1), "to": "b", **AGREED}, 413, "request.text_size"),
+    ("audio/edit", {"audio": b"x", "text": "a", "to": "b", "seed": "nan", **AGREED}, 400, "request.type"),
+    ("audio/edit", {"audio": b"x", "text": "a", "to": "b", "candidates": "1000", **AGREED}, 400, "request.type"),
+    ("audio/edit", {"audio": b"x", "text": "a", "to": "b", "response_format": "mp3", **AGREED}, 400, "audio.format"),
+]
+
+
+@pytest.mark.parametrize(("path", "fields", "status", "code"), BAD_FORMS)
+def test_bad_forms_are_told_before_any_work(hummed, path, fields, status, code):
+    answer = hummed.ask(f"/v1/{path}", *form(fields))
+    assert (answer.status, answer.json["error"]["code"]) == (status, code) and len(answer.body) < 2000
+
+
+def test_forms_that_are_none_are_told(hummed):
+    body, headers = form({"audio": b"\r\n--y\r\n", **AGREED})
+    for data, kind, status, code in (
+        (body, "application/json", 415, "serve.media_type"),
+        (body, "multipart/form-data", 415, "serve.media_type"),
+        (body, "multipart/form-data; boundary=z", 400, "request.form"),
+        (body[:-8], headers["Content-Type"], 400, "request.form"),
+        (body.replace(b' name="audio"', b""), headers["Content-Type"], 400, "request.field"),
+        (body.replace(b"Content-Disposition", b"X"), headers["Content-Type"], 400, "request.form"),
+        (body[:-5] + body, headers["Content-Type"], 400, "request.field"),
+        (b"--x\r\n" * 1000 + body, headers["Content-Type"], 400, "request.form"),
+    ):
+        answer = hummed.ask("/v1/voices", data, {"Content-Type": kind})
+        assert (answer.status, answer.json["error"]["code"]) == (status, code), data
+
+
+def test_a_question_for_prosody_has_no_fields_of_an_answer(hummed):
+    for more, status, code in (
+        ({"response_format": "wav"}, 400, "request.field"),
+        ({"prosody": {}}, 400, "request.field"),
+        ({"input": "a" * (LIMITS.serve_prosody_chars + 1)}, 413, "request.text_size"),
+    ):
+        answer = hummed.ask("/v1/audio/prosody", {"input": "hi", **more})
+        assert (answer.status, answer.json["error"]["code"]) == (status, code)
+
+
+def test_clones_are_bounded_and_forgotten_when_nobody_uses_them():
+    now = 0.0
+    clones = Clones(lambda: now)
+    first, *others = [clones.add(SimpleNamespace(name=f"v{i}")) for i in range(LIMITS.serve_clones)]
+    assert first in clones and clones.get(first).name == "v0" and "v0" not in clones  # a use
+    last = clones.add(SimpleNamespace(name="last"))
+    assert first in clones and last in clones and others[0] not in clones and others[1] in clones
+    now = LIMITS.serve_clone_seconds - 1
+    assert clones.get(first) and clones.forget(last) and not clones.forget(last)
+    now += 2
+    assert first in clones and others[1] not in clones
+    assert len({name.rpartition("-")[2] for name in (first, *others)}) == LIMITS.serve_clones and len(first) > 32
+
+
+def test_recordings_beyond_what_one_thread_can_take_are_refused(serve, hum):
+    def clone(audio, **request):
+        hum.held.set()
+        assert hum.gate.acquire(timeout=20)
+        raise DataError("no speech.", code="voice.no_speech")
+
+    hum.clone = clone
+    with serve(hum) as server, ThreadPoolExecutor(LIMITS.serve_recordings) as pool:
+        asked = form({"audio": b"x", **AGREED})
+        waiting = [pool.submit(server.ask, "/v1/voices", *asked) for _ in range(LIMITS.serve_recordings)]
+        until(lambda: server.service.studio.waiting == LIMITS.serve_recordings)
+        assert server.ask("/v1/voices", *asked).status == 429
+        assert server.ask(SPEECH, {"input": "hi"}).status == 200  # those who want sound do not wait
+        hum.gate.release(LIMITS.serve_recordings)
+        assert {answer.result().json["error"]["code"] for answer in waiting} == {"voice.no_speech"}
+
+
+def test_the_page_is_files_of_the_package_under_a_strict_policy_and_nothing_else(hummed, serve, hum):
+    for path, (name, kind) in page.FILES.items():
+        answer = hummed.ask(path)
+        assert answer.body == (Path(page.__file__).parent / name).read_bytes() and kind in answer.headers["content-type"]
+        assert "default-src 'self'" in answer.headers["content-security-policy"]
+        assert "unsafe" not in answer.headers["content-security-policy"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    there = {path.name for path in Path(page.__file__).parent.iterdir() if path.suffix in (".html", ".css", ".svg", ".js")}
+    assert there == {name for name, _ in page.FILES.values()}
+    for path in ("/page/", "/page/__init__.py", "/page/../app.py", "/page/%2e%2e/app.py", "/index.html"):
+        assert hummed.ask(path).status == 404
+    assert hummed.ask("/", headers={"Host": "evil.example"}).status == 403
+    with serve(hum, Settings(token="t" * 32)) as server:
+        assert server.ask("/").status == 200  # it asks for the token
+        for path, method in (("/v1/audio/prosody", "POST"), ("/v1/audio/edit", "POST"), ("/v1/voices", "POST"),
+                             ("/v1/voices/x", "GET"), ("/v1/voices/x", "DELETE")):  # fmt: skip
+            assert server.ask(path, method=method).status == 401
+
+
 def test_wrong_paths_and_methods_have_the_same_errors(hummed):
     for path, method, status, code in (
         ("/v1/nothing", "GET", 404, "serve.path"),
         ("/../../etc/passwd", "GET", 404, "serve.path"),
         (SPEECH, "GET", 405, "serve.method"),
+        ("/v1/audio/edit", "GET", 405, "serve.method"),
+        ("/v1/voices", "DELETE", 405, "serve.method"),
+        ("/v1/voices/kathleen", "GET", 404, "voice.unknown"),
+        ("/v1/voices/kathleen", "DELETE", 404, "voice.unknown"),
         ("/v1/codec/encode?books=x", "POST", 400, "request.type"),
         ("/v1/codec/encode?file=x", "POST", 400, "request.field"),
         ("/v1/codec/decode?response_format=exe", "POST", 400, "audio.format"),

@@ -7,17 +7,15 @@ import time
 import numpy as np
 import pytest
 
-from tests.serve.conftest import RATE, until
+from tests.serve.conftest import RATE, serving, until
 from tts.api import Synthesizer
-from tts.serve.engine import Engine
 from tts.serve.server import Settings
 from vocoder.audio.io import write_audio
 from vocoder.audio.pitch import track_pitch
 
 selenium = pytest.importorskip("selenium", reason="selenium is not installed")
-CHROMIUM, DRIVER = (next(filter(None, map(shutil.which, names)), None) for names in (
-    ("chromium", "chromium-browser", "google-chrome"), ("chromedriver",)))  # fmt: skip
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="there is no Chromium with its driver: apt install chromium-driver")
+CHROMIUM, DRIVER = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no Chromium here: apt-get install chromium chromium-driver")
 
 TEXT = "We met on Monday, and then we walked to the old station."
 #: Before every page: what is given to the sound card, and which words were lit.
@@ -64,17 +62,10 @@ def browser(take):
 
 
 @pytest.fixture(scope="module")
-def house(serve_module):
-    with serve_module(Synthesizer(), engine=Engine(workers=1)) as server:
+def house():
+    with serving(Synthesizer()) as server:
         server.service.warm()
         yield server
-
-
-@pytest.fixture(scope="module")
-def serve_module():
-    from tests.serve.conftest import serving
-
-    return serving
 
 
 @pytest.fixture
@@ -131,8 +122,9 @@ class Page:
 
     def seconds(self):
         """Of what is spoken, when all has come and can be changed."""
-        until(lambda: self.told().endswith("en-us") and self.one("#again").is_enabled())
-        return float(self.told().split()[0])
+        found = []
+        until(lambda: self.one("#again").is_enabled() and (told := self.told()).endswith("en-us") and found.append(told) is None)
+        return float(found[0].split()[0])
 
     def heard(self):
         """(times [N] at which pieces begin, their samples) since the last time."""
@@ -144,7 +136,8 @@ class Page:
         return self.run(
             """((canvas, top, bottom) => {
               const first = Math.floor(top * canvas.height), rows = Math.floor(bottom * canvas.height) - first;
-              return new Set(new Uint32Array(canvas.getContext("2d").getImageData(0, first, canvas.width, rows).data.buffer)).size;
+              const { data } = canvas.getContext("2d").getImageData(0, first, canvas.width, rows);
+              return new Set(new Uint32Array(data.buffer)).size;
             })(...arguments)""", self.one(selector), top, bottom,
         )  # fmt: skip
 
@@ -157,7 +150,7 @@ def test_a_text_is_heard_while_it_comes_its_words_light_up_and_all_lanes_are_pai
     assert len(pieces) > 3 and sum(lengths) == pytest.approx(seconds, abs=0.06)
     assert np.abs(np.diff(begins) - lengths[:-1]).max() < 0.05  # no holes: a late piece may wait for a moment
     assert max(np.abs(piece).max() for piece in pieces) > 0.1
-    words = "We met on Monday and then we walked to the old station It was late".split()
+    words = ["We", "met", "on", "Monday", "and", "then", "we", "walked", "to", "the", "old", "station", "It", "was", "late"]
     lit = page.run("lit")
     assert lit == [word for word in words if word in lit] and len(lit) > len(words) - 3  # a frame may be late on a busy machine
     assert page.told("#read") == f"{TEXT} It was late."

@@ -119,7 +119,8 @@ async function speak(from = 0) {
   try {
     const format = { response_format: "pcm", stream_format: "ndjson", timings: true };
     const response = await send("/v1/audio/speech", { ...withPlan(), ...format }, mine.signal);
-    let [begun, predicted] = [false, null];
+    let begun = false;
+    let predicted = null; // what keeps the prosody from being changed
     for await (const event of events(response)) {
       if (!begun) {
         begun = true;
@@ -141,8 +142,10 @@ async function speak(from = 0) {
     }
     light(null);
     player.end();
+    const fault = await predicted;
+    if (mine.signal.aborted) return;
     running = null;
-    await predicted;
+    if (fault) say(`${$("status").textContent}; it cannot be changed by hand: ${fault}`);
   } catch (error) {
     if (mine.signal.aborted) return;
     running = null;
@@ -152,15 +155,16 @@ async function speak(from = 0) {
   enable();
 }
 
-/** The prosody of what is spoken, to be changed by hand; long texts have none. */
+/** The prosody of what is spoken, to be changed by hand; for long texts the reason why not. */
 async function predict(signal) {
   try {
     const found = await (await send("/v1/audio/prosody", asked, signal)).json();
     plan = found;
     states = [JSON.stringify(plan)];
     timeline.plan(plan);
+    return null;
   } catch (error) {
-    if (!signal.aborted) say(`Prosody cannot be changed: ${error.message}`, true);
+    return error.message;
   }
 }
 
@@ -225,6 +229,7 @@ function stop() {
 }
 
 let following = 0; // number of the sound that is followed
+let lit = null; // element of the word that is heard
 
 /** Show the word and the place that are heard, as long as something is; not those of a recording. */
 function follow(isSpeech = true) {
@@ -232,8 +237,12 @@ function follow(isSpeech = true) {
   const step = () => {
     if (mine !== following) return;
     const position = isSpeech && player.playing ? player.position : null;
-    for (const { start, end, element } of words) {
-      element.classList.toggle("lit", position !== null && start <= position && position < end);
+    const word = position === null ? null : words.findLast(({ start }) => start <= position);
+    const said = word && position < word.end ? word.element : null;
+    if (said !== lit) {
+      lit?.classList.remove("lit");
+      said?.classList.add("lit");
+      lit = said;
     }
     timeline.draw(position);
     if (player.playing) requestAnimationFrame(step);

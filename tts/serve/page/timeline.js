@@ -84,8 +84,7 @@ export class Timeline {
   time({ words, phones }) {
     this.#words.push(...words);
     if (this.#plan) return;
-    const found = phones.map(({ label, start, end }) => ({ symbol: label, start, end, heard: [start, end] }));
-    this.#list([...this.#phones, ...found]);
+    this.#add(phones.map(({ label, start, end }) => ({ symbol: label, start, end, heard: [start, end] })));
   }
 
   /** The plan of what was heard: from now on it can be changed. */
@@ -119,9 +118,9 @@ export class Timeline {
 
   /** As wide as the view, or wider where phones would be too small. */
   fit() {
-    this.#scale = Math.max(NARROWEST, this.view.clientWidth / Math.max(this.#end, 1e-3));
-    if (!this.#end) this.#scale = NARROWEST;
-    this.#place();
+    const before = this.#scale;
+    this.#scale = this.#end ? Math.max(NARROWEST, this.view.clientWidth / this.#end) : NARROWEST;
+    this.#place(this.#scale === before ? this.#phones.length : 0);
     this.redraw();
   }
 
@@ -162,37 +161,45 @@ export class Timeline {
   }
 
   #list(phones) {
-    this.#phones = phones;
-    this.#selected = null;
-    const items = phones.map((phone, n) => {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.tabIndex = n ? -1 : 0;
-      button.textContent = SHOWN[phone.symbol] ?? phone.symbol;
-      button.disabled = !this.#plan;
-      button.addEventListener("focus", () => this.#select(n));
-      const edge = document.createElement("span");
-      edge.className = "edge";
-      edge.addEventListener("pointerdown", (event) => this.#stretch(event, n));
-      return [button, edge];
-    });
-    this.row.replaceChildren(...items.flat());
-    this.#place();
+    [this.#phones, this.#selected] = [[], null];
+    this.row.replaceChildren();
+    this.#add(phones);
     this.onselect(null);
   }
 
-  /** Buttons and edges where their phones are. */
-  #place() {
+  #add(phones) {
+    const first = this.#phones.length;
+    this.#phones.push(...phones);
+    const items = phones.map((phone, i) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.tabIndex = first + i ? -1 : 0;
+      button.textContent = SHOWN[phone.symbol] ?? phone.symbol;
+      button.disabled = !this.#plan;
+      button.addEventListener("focus", () => this.#select(first + i));
+      const edge = document.createElement("span");
+      edge.className = "edge";
+      edge.hidden = !this.#plan;
+      edge.addEventListener("pointerdown", (event) => this.#stretch(event, first + i));
+      return [button, edge];
+    });
+    this.row.append(...items.flat());
+    this.#place(first);
+  }
+
+  /** Buttons and edges where their phones are, from phone `first` on. */
+  #place(first = 0) {
     this.strip.style.width = `${Math.max(this.view.clientWidth, this.#end * this.#scale)}px`;
-    this.#phones.forEach((phone, n) => {
-      const [button, edge] = [this.row.children[2 * n], this.row.children[2 * n + 1]];
+    let button = this.row.children[2 * first];
+    for (const phone of this.#phones.slice(first)) {
+      const edge = button.nextSibling;
       button.style.left = `${phone.start * this.#scale}px`;
       button.style.width = `${(phone.end - phone.start) * this.#scale}px`;
       button.classList.toggle("silent", Boolean(phone.silent));
-      edge.style.left = `${phone.end * this.#scale}px`;
-      edge.hidden = !this.#plan;
       if (phone.row) button.setAttribute("aria-label", spoken(phone));
-    });
+      edge.style.left = `${phone.end * this.#scale}px`;
+      button = edge.nextSibling;
+    }
   }
 
   #select(n) {
