@@ -131,6 +131,6 @@ def test_recordings_that_are_none_are_refused(house, take):
     ):
         answer = house.ask(f"/v1/{path}", *form({"audio": audio, **(AGREED if path == "voices" else edit)}))
         assert answer.status == 400 and answer.json["error"]["code"].startswith(code), (path, code, answer.body)
-    long = encode_audio(np.zeros(121 * RATE, np.float32), RATE, "flac")
+    long = encode_audio(np.tile(read_audio(take), 40), RATE, "flac")
     answer = house.ask("/v1/audio/edit", *form({"audio": long, **edit}))
     assert (answer.status, answer.json["error"]["code"]) == (413, "audio.too_long")

@@ -4,8 +4,9 @@ import { BANDS, HOP, melFrames } from "./mel.js";
 import { RATE } from "./player.js";
 
 const FRAME = HOP / RATE; // seconds
-const LANES = { words: [0, 20], wave: [24, 84], mel: [90, 210], pitch: [216, 316], clock: [318, 332] }; // top and bottom, px
-const HEIGHT = 332;
+const LANES = { words: [0, 20], wave: [24, 84], mel: [90, 210], pitch: [216, 316], clock: [318, 332], phones: [334, 366] }; // px
+const HEIGHT = 366;
+const PHONES = '14px "Charis SIL", "Doulos SIL", "Noto Sans", "DejaVu Sans", sans-serif';
 const NARROWEST = 220; // px of a second, at least
 const SEMITONE = 2 ** (1 / 12);
 const SILENT = new Set(["SIL", "WB", ",", ".", "?", "!"]);
@@ -84,7 +85,7 @@ export class Timeline {
   time({ words, phones }) {
     this.#words.push(...words);
     if (this.#plan) return;
-    this.#add(phones.map(({ label, start, end }) => ({ symbol: label, start, end, heard: [start, end] })));
+    this.#phones.push(...phones.map(({ label, start, end }) => ({ symbol: label, start, end, heard: [start, end] })));
   }
 
   /** The plan of what was heard: from now on it can be changed. */
@@ -118,9 +119,8 @@ export class Timeline {
 
   /** As wide as the view, or wider where phones would be too small. */
   fit() {
-    const before = this.#scale;
     this.#scale = this.#end ? Math.max(NARROWEST, this.view.clientWidth / this.#end) : NARROWEST;
-    this.#place(this.#scale === before ? this.#phones.length : 0);
+    this.#place();
     this.redraw();
   }
 
@@ -160,43 +160,35 @@ export class Timeline {
     return Math.max(this.#plan ? 0 : this.seconds, this.#phones.at(-1)?.end ?? 0);
   }
 
+  /** Phones of the plan, as buttons and edges; the phones of a sound without a plan, which may have thousands, are drawn. */
   #list(phones) {
-    [this.#phones, this.#selected] = [[], null];
-    this.row.replaceChildren();
-    this.#add(phones);
+    [this.#phones, this.#selected] = [phones, null];
+    const items = phones.map((phone, n) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.tabIndex = n ? -1 : 0;
+      button.textContent = shown(phone);
+      button.addEventListener("focus", () => this.#select(n));
+      const edge = document.createElement("span");
+      edge.className = "edge";
+      edge.addEventListener("pointerdown", (event) => this.#stretch(event, n));
+      return [button, edge];
+    });
+    this.row.replaceChildren(...items.flat());
+    this.#place();
     this.onselect(null);
   }
 
-  #add(phones) {
-    const first = this.#phones.length;
-    this.#phones.push(...phones);
-    const items = phones.map((phone, i) => {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.tabIndex = first + i ? -1 : 0;
-      button.textContent = SHOWN[phone.symbol] ?? phone.symbol;
-      button.disabled = !this.#plan;
-      button.addEventListener("focus", () => this.#select(first + i));
-      const edge = document.createElement("span");
-      edge.className = "edge";
-      edge.hidden = !this.#plan;
-      edge.addEventListener("pointerdown", (event) => this.#stretch(event, first + i));
-      return [button, edge];
-    });
-    this.row.append(...items.flat());
-    this.#place(first);
-  }
-
-  /** Buttons and edges where their phones are, from phone `first` on. */
-  #place(first = 0) {
+  /** Buttons and edges where their phones are. */
+  #place() {
     this.strip.style.width = `${Math.max(this.view.clientWidth, this.#end * this.#scale)}px`;
-    let button = this.row.children[2 * first];
-    for (const phone of this.#phones.slice(first)) {
+    let button = this.row.firstChild;
+    for (const phone of button ? this.#phones : []) {
       const edge = button.nextSibling;
       button.style.left = `${phone.start * this.#scale}px`;
       button.style.width = `${(phone.end - phone.start) * this.#scale}px`;
-      button.classList.toggle("silent", Boolean(phone.silent));
-      if (phone.row) button.setAttribute("aria-label", spoken(phone));
+      button.classList.toggle("silent", phone.silent);
+      button.setAttribute("aria-label", spoken(phone));
       edge.style.left = `${phone.end * this.#scale}px`;
       button = edge.nextSibling;
     }
@@ -325,6 +317,14 @@ export class Timeline {
       pen.fillStyle = colour("--text");
       pen.fillText(label, left + 4, (LANES.words[0] + LANES.words[1]) / 2, Math.max(8, until - left - 6));
     }
+    pen.font = PHONES;
+    pen.textAlign = "center";
+    pen.fillStyle = colour("--text");
+    for (const phone of this.#plan ? [] : this.#phones) {
+      const x = ((phone.start + phone.end) / 2) * this.#scale;
+      if (x > scroll && x < right) pen.fillText(shown(phone), x, (LANES.phones[0] + LANES.phones[1]) / 2);
+    }
+    pen.textAlign = "left";
     const chosen = this.selected;
     if (chosen) {
       pen.fillStyle = colour("--chosen");
@@ -344,17 +344,11 @@ export class Timeline {
     const [top, bottom] = LANES.pitch;
     const y = (hz) => bottom - ((bottom - top) * Math.log(hz / low)) / Math.log(high / low);
     const left = this.view.scrollLeft;
-    pen.strokeStyle = pen.fillStyle = colour("--line");
-    pen.lineWidth = 1;
-    for (const hz of [50, 75, 100, 150, 200, 300, 400, 600, 800]) {
-      if (hz <= low || hz >= high) continue;
-      pen.fillStyle = colour("--line");
-      pen.fillRect(left, y(hz), this.view.clientWidth, 1);
-      pen.fillStyle = colour("--card");
-      pen.fillRect(left, y(hz) - 7, 44, 14);
-      pen.fillStyle = colour("--muted");
-      pen.fillText(`${hz} Hz`, left + 3, y(hz));
-    }
+    const marks = [50, 75, 100, 150, 200, 300, 400, 600, 800].filter((hz) => low < hz && hz < high);
+    pen.fillStyle = colour("--line");
+    for (const hz of marks) pen.fillRect(left, y(hz), this.view.clientWidth, 1);
+    pen.fillStyle = colour("--muted");
+    for (const hz of marks) pen.fillText(`${hz} Hz`, left + 3, y(hz) - 7);
     pen.strokeStyle = pen.fillStyle = colour("--pitch");
     pen.lineWidth = 2;
     pen.beginPath();
@@ -396,6 +390,8 @@ export function phonesOf(plan) {
   }
   return found;
 }
+
+const shown = ({ symbol }) => SHOWN[symbol] ?? symbol;
 
 function spoken({ symbol, word, silent, row }) {
   const what = silent ? "pause" : word ? `${symbol} in ${word}` : symbol;
