@@ -244,6 +244,14 @@ def test_recordings_beyond_what_one_thread_can_take_are_refused(serve, hum):
         assert {answer.result().json["error"]["code"] for answer in waiting} == {"voice.no_speech"}
 
 
+def test_nobody_unknown_has_recordings_cloned(serve, hum):
+    with serve(hum, Settings(host="0.0.0.0", insecure=True)) as server:
+        for path in ("/v1/voices", "/v1/audio/edit"):
+            refused = server.ask(path, *form({"audio": b"x", **AGREED}))
+            assert (refused.status, refused.json["error"]["code"]) == (403, "serve.recordings")
+        assert server.ask(SPEECH, {"input": "hi"}).status == 200
+
+
 def test_the_page_is_files_of_the_package_under_a_strict_policy_and_nothing_else(hummed, serve, hum):
     for path, (name, kind) in page.FILES.items():
         answer = hummed.ask(path)

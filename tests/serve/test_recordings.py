@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import sys
 
 import numpy as np
 import pytest
@@ -134,3 +136,20 @@ def test_recordings_that_are_none_are_refused(house, take):
     long = encode_audio(np.tile(read_audio(take), 40), RATE, "flac")
     answer = house.ask("/v1/audio/edit", *form({"audio": long, **edit}))
     assert (answer.status, answer.json["error"]["code"]) == (413, "audio.too_long")
+
+
+def test_recordings_and_voices_of_them_are_not_written(house, take):
+    edit = {"audio": take, "text": TEXT, "to": TEXT.replace("Monday", "Friday"), "candidates": "1", **AGREED}
+    written, watching = [], True
+
+    def watch(event, arguments):
+        if watching and event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            written.append(arguments[0])
+
+    sys.addaudithook(watch)
+    try:
+        voice = house.ask("/v1/voices", *form({"audio": take, **AGREED})).json["id"]
+        assert house.ask(f"/v1/voices/{voice}").status == house.ask("/v1/audio/edit", *form(edit)).status == 200
+    finally:
+        watching = False
+    assert written == []

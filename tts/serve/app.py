@@ -63,7 +63,7 @@ def build(service: Service, token: str = "", local: bool = True, max_chars: int 
             to this address is refused.
         max_chars: Longest text.
     """
-    pages = Pages(service, max_chars)
+    pages = Pages(service, max_chars, cloning=local or bool(token))
     routes = [
         Route("/v1/audio/speech", pages.speech, methods=["POST"]),
         Route("/v1/audio/prosody", pages.prosody, methods=["POST"]),
@@ -103,10 +103,10 @@ def build(service: Service, token: str = "", local: bool = True, max_chars: int 
 
 
 class Pages:
-    """What is answered on each path."""
+    """What is answered on each path. ``cloning``: recordings are taken; not from everybody who reaches the port."""
 
-    def __init__(self, service: Service, max_chars: int):
-        self.service, self.max_chars, self.metrics = service, max_chars, Metrics()
+    def __init__(self, service: Service, max_chars: int, cloning: bool):
+        self.service, self.max_chars, self.cloning, self.metrics = service, max_chars, cloning, Metrics()
         self.answers: Counter[str] = Counter()  # that are being given, by address
         self._uploads = 0  # that are being received
 
@@ -124,12 +124,12 @@ class Pages:
 
     async def edit(self, request: Request) -> Response:
         client = self._client(request)
-        asked = EditRequest.parse(request.headers.get("content-type", ""), await self._upload(request), self.max_chars)
+        asked = EditRequest.parse(*await self._form(request), self.max_chars)
         return Answer(self, client, self.service.edit(asked), MEDIA_TYPES[asked.response_format])
 
     async def clone(self, request: Request) -> Response:
         client = self._client(request)
-        asked = CloneRequest.parse(request.headers.get("content-type", ""), await self._upload(request))
+        asked = CloneRequest.parse(*await self._form(request))
         return Answer(self, client, self.service.clone(asked), MEDIA_TYPES["json"])
 
     async def voice_file(self, request: Request) -> Response:
@@ -203,6 +203,13 @@ class Pages:
         if self.answers[address] >= LIMITS.serve_per_client and not is_loopback(address):
             raise _busy("requests of this address", LIMITS.serve_per_client)
         return address
+
+    async def _form(self, request: Request) -> tuple[str, bytes]:
+        """(content type, body) of a form with a recording."""
+        if not self.cloning:
+            raise NotPermittedError("recordings are taken only from this machine, or with a token.", where="tts serve",
+                                    code="serve.recordings", fix="Start it with --token-file.")  # fmt: skip
+        return request.headers.get("content-type", ""), await self._upload(request)
 
     async def _upload(self, request: Request) -> bytes:
         if self._uploads >= LIMITS.serve_uploads:

@@ -30,6 +30,9 @@ MEDIA_TYPES = {
 }  # fmt: skip
 _FRAMES = {"sse": "data: {}\n\n", "ndjson": "{}\n"}  # of an event
 
+_EDIT_FACTS = ("duration", "segments_edited", "kept_samples", "warnings")
+MAX_WARNINGS, MAX_WARNING = 10, 300  # of an edit, characters of one
+
 
 class Service:
     """A synthesiser with its voices, the house codec, and the engine that both work on.
@@ -168,8 +171,9 @@ class Service:
             asked.audio, asked.text, to=asked.to, language=asked.language, consent=asked.consent, seed=asked.seed,
             candidates=asked.candidates,
         )  # fmt: skip
-        names = ("duration", "segments_edited", "kept_samples", "warnings")
-        job.facts = {"edit": json.dumps({name: value for name, value in edited.to_dict().items() if name in names})}
+        told = {name: value for name, value in edited.to_dict().items() if name in _EDIT_FACTS}
+        told["warnings"] = [warning[:MAX_WARNING] for warning in told["warnings"][:MAX_WARNINGS]]  # a header is short
+        job.facts = {"edit": json.dumps(told)}
         job.seconds = edited.duration
         yield edited.to_bytes(asked.response_format)
 

@@ -14,7 +14,7 @@ FILES = {
     "/page/style.css": ("style.css", "text/css"),
     "/page/icon.svg": ("icon.svg", "image/svg+xml"),
     **{f"/page/{name}.js": (f"{name}.js", "text/javascript")
-       for name in ("app", "clone", "edit", "mel", "player", "recording", "server", "timeline")},
+       for name in ("app", "clone", "edit", "mel", "phones", "player", "recording", "server", "timeline")},
 }  # fmt: skip
 POLICY = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",

@@ -54,7 +54,9 @@ $("save").addEventListener("click", async () => {
     say(error.message, true);
   }
 });
-$("save-plan").addEventListener("click", () => save(new Blob([JSON.stringify(plan, null, 1)], { type: "application/json" }), "prosody.json"));
+$("save-plan").addEventListener("click", () => {
+  save(new Blob([JSON.stringify(plan, null, 1)], { type: "application/json" }), "prosody.json");
+});
 timeline.onseek = replay;
 timeline.onselect = timeline.onchange = showPhone;
 timeline.oncommit = changed;
@@ -90,11 +92,13 @@ editing({
   },
   spoken: async () => ({ file: await sound(), text: asked.input, consent: "synthetic speech; made on this page; today" }),
 });
+for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event.preventDefault()); // beside a field
 start();
 
 async function start() {
   try {
-    const [{ voices }, { data }] = await Promise.all(["/v1/voices", "/v1/models"].map(async (path) => (await request(path)).json()));
+    const { voices } = await (await request("/v1/voices")).json();
+    const { data } = await (await request("/v1/models")).json();
     $("model").textContent = `model ${data[0].id}`;
     const names = new Intl.DisplayNames("en", { type: "language" });
     for (const tag of new Set(voices.map(({ language }) => language))) {
@@ -137,7 +141,9 @@ async function speak(from = 0) {
         timeline.hear(samples);
         if (!plan && !predicted) predicted = predict(mine.signal);
       } else {
-        say(`${event.seconds.toFixed(1)} s, ${event.voice}, ${event.language}${event.notes.map((note) => `; ${note.detail || note.reason}`).join("")}`);
+        $("read").lang = event.language;
+        const notes = event.notes.map(({ detail, reason }) => `; ${detail || reason}`).join("");
+        say(`${event.seconds.toFixed(1)} s, ${event.voice}, ${event.language}${notes}`);
       }
     }
     light(null);

@@ -45,7 +45,8 @@ export function editing({ play, say, spoken }) {
       edited = await response.blob();
       [sounds.new, spans] = [await decoded(edited), told.segments_edited];
       const doubts = told.warnings.map((warning) => ` Note: ${warning}`).join("");
-      say($("edit-status"), `${told.duration.toFixed(1)} s, ${spans.length} ${spans.length === 1 ? "stretch" : "stretches"} said anew.${doubts}`);
+      const count = `${spans.length} ${spans.length === 1 ? "stretch" : "stretches"}`;
+      say($("edit-status"), `${told.duration.toFixed(1)} s, ${count} said anew.${doubts}`);
       play(sounds.new);
     } catch (error) {
       say($("edit-status"), error.message, true);
@@ -57,7 +58,8 @@ export function editing({ play, say, spoken }) {
   function show() {
     const canvas = $("edit-view");
     const samples = sounds.new ?? sounds.old;
-    for (const [id, there] of [["edit-play-old", sounds.old], ["edit-play-new", sounds.new], ["edit-save", edited]]) $(id).disabled = !there;
+    $("edit-play-old").disabled = !sounds.old;
+    $("edit-play-new").disabled = $("edit-save").disabled = !sounds.new;
     canvas.hidden = !samples;
     if (!samples) return;
     const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((size) => Math.round(size * devicePixelRatio));
@@ -71,8 +73,9 @@ export function editing({ play, say, spoken }) {
     let top = 0.05;
     for (const value of samples) top = Math.max(top, Math.abs(value));
     for (let x = 0; x < width; x++) {
+      const [from, to] = [x, x + 1].map((column) => Math.floor((column * samples.length) / width));
       let most = 0;
-      for (let i = Math.floor((x * samples.length) / width); i < ((x + 1) * samples.length) / width; i++) most = Math.max(most, Math.abs(samples[i] ?? 0));
+      for (let i = from; i < to; i++) most = Math.max(most, Math.abs(samples[i]));
       const half = Math.max(0.5, (0.46 * height * most) / top);
       pen.fillRect(x, height / 2 - half, 1, 2 * half);
     }

@@ -1,16 +1,14 @@
 // Words, waveform, mel, pitch and phones over time. Borders of phones and the pitch line can be moved, by pointer and by key.
 
-import { BANDS, HOP, melFrames } from "./mel.js";
+import { BANDS, melFrames } from "./mel.js";
+import { FRAME, hertz, mapped, milliseconds, phonesOf, shown, spoken } from "./phones.js";
 import { RATE } from "./player.js";
 
-const FRAME = HOP / RATE; // seconds
 const LANES = { words: [0, 20], wave: [24, 84], mel: [90, 210], pitch: [216, 316], clock: [318, 332], phones: [334, 366] }; // px
 const HEIGHT = 366;
 const PHONES = '14px "Charis SIL", "Doulos SIL", "Noto Sans", "DejaVu Sans", sans-serif';
 const NARROWEST = 220; // px of a second, at least
 const SEMITONE = 2 ** (1 / 12);
-const SILENT = new Set(["SIL", "WB", ",", ".", "?", "!"]);
-const SHOWN = { SIL: "·", WB: "·" };
 
 export class Timeline {
   onchange = () => {}; // the plan is being changed
@@ -328,7 +326,8 @@ export class Timeline {
     const chosen = this.selected;
     if (chosen) {
       pen.fillStyle = colour("--chosen");
-      pen.fillRect(chosen.start * this.#scale, LANES.wave[0], (chosen.end - chosen.start) * this.#scale, LANES.pitch[1] - LANES.wave[0]);
+      const [left, until] = [chosen.start, chosen.end].map((seconds) => seconds * this.#scale);
+      pen.fillRect(left, LANES.wave[0], until - left, LANES.pitch[1] - LANES.wave[0]);
     }
     pen.font = "11px system-ui, sans-serif";
     pen.fillStyle = colour("--muted");
@@ -372,48 +371,6 @@ export class Timeline {
     }
   }
 }
-
-/** The phones of a plan that last, with their times: {symbol, word, start, end, silent, row}. */
-export function phonesOf(plan) {
-  const found = [];
-  let [at, word] = [0, ""];
-  for (const clause of plan.clauses) {
-    at += clause.pause_before_ms / 1000;
-    for (const row of clause.phones) {
-      const silent = SILENT.has(row.phone);
-      word = row.word ?? (silent ? "" : word);
-      const frames = Math.round(row.ms / 1000 / FRAME);
-      if (frames) found.push({ symbol: row.phone, word, start: at, end: at + frames * FRAME, silent, row });
-      at += frames * FRAME;
-    }
-    at += clause.pause_after_ms / 1000;
-  }
-  return found;
-}
-
-const shown = ({ symbol }) => SHOWN[symbol] ?? symbol;
-
-function spoken({ symbol, word, silent, row }) {
-  const what = silent ? "pause" : word ? `${symbol} in ${word}` : symbol;
-  return `${what}, ${Math.round(row.ms)} milliseconds${silent ? "" : `, ${Math.round(row.hz)} hertz`}`;
-}
-
-function mapped(seconds, phones, from, to) {
-  let [low, high] = [0, phones.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (from(phones[middle])[0] <= seconds) low = middle + 1;
-    else high = middle;
-  }
-  const phone = phones[low - 1];
-  if (!phone) return seconds;
-  const [start, end] = from(phone);
-  const [first, last] = to(phone);
-  return seconds < end ? first + ((seconds - start) / (end - start)) * (last - first) : last + seconds - end;
-}
-
-const milliseconds = (frames) => Math.round(frames * FRAME * 10_000) / 10;
-const hertz = (value) => Math.round(Math.min(2000, Math.max(20, value)) * 10) / 10;
 
 function dragged(event, moved, done) {
   const { target, clientX, clientY, pointerId } = event;
