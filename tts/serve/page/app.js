@@ -114,6 +114,7 @@ async function start() {
 
 /** Speak what was asked, by the changed plan if there is one, and hear it from `from` seconds on. */
 async function speak(from = 0) {
+  clearTimeout(waiting);
   running?.abort();
   const mine = (running = new AbortController());
   const given = states.length > 1 ? plan : null;
@@ -227,6 +228,7 @@ function replay(from) {
 }
 
 function stop() {
+  clearTimeout(waiting);
   running?.abort();
   running = null;
   player.stop();
