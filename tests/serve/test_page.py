@@ -240,6 +240,17 @@ def test_a_recording_is_edited_by_its_text(page, take):
     assert len(old) / RATE == pytest.approx(3.1, abs=0.2) and np.abs(edited[:9000] - old[:9000]).max() < 1e-4
 
 
+def test_a_file_is_dropped_and_what_is_no_recording_is_told(page):
+    page.run(
+        """((place) => {
+          const data = new DataTransfer();
+          data.items.add(new File(["no sound"], "x.wav"));
+          place.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+        })(...arguments)""", page.one("#clone-recording"),
+    )  # fmt: skip
+    page.until_told("x.wav is no recording", "#clone-status")
+
+
 def test_the_page_asks_for_the_token_of_the_server(browser, serve, hum):
     with serve(hum, Settings(token="t" * 32)) as server:
         page = Page(browser, server.port)
