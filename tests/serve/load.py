@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SENTENCE = "The birch canoe slid on the smooth planks near the river. "
 MIX = ((0.80, 1), (0.15, 5), (0.05, 35))  # share, sentences
 PCM_RATE = 48_000  # bytes a second of sound
+ATTACKS = ("idle", "head", "body", "reset")  # says nothing; a head, a body of 10 bytes a second; gone within a body
 
 
 @dataclass
@@ -57,6 +58,7 @@ class Row:
     left: int
     late: int
     memory_mb: list[float]  # of the server: before, then every minute, at the end
+    attacks: dict  # kind -> connections that it made, seconds until the longest was closed
 
 
 @contextmanager
@@ -75,7 +77,9 @@ def server(arguments: list[str]):
         process.wait(40)
 
 
-def measure(clients: list[int], seconds: float, leave: float, slow: int, arguments: list[str], told=lambda line: None) -> dict:
+def measure(
+    clients: list[int], seconds: float, leave: float, slow: int, attack: int, arguments: list[str], told=lambda line: None
+) -> dict:
     """A row for each number of clients, all of one server.
 
     Args:
@@ -83,18 +87,20 @@ def measure(clients: list[int], seconds: float, leave: float, slow: int, argumen
         seconds: Of each row.
         leave: Share of the answers that a client leaves after their first sound.
         slow: Clients besides, who read 1 KiB a second.
+        attack: Connections besides of each kind in ``ATTACKS``, made again when they are closed.
         arguments: Of ``tts serve``.
         told: Called with a line for each row.
     """
     rows = []
     with server(arguments) as port:
-        asyncio.run(_run(port, 1, 2.0, 0.0, 0))  # what is loaded at first use
+        asyncio.run(_run(port, 1, 2.0, 0.0, 0, 0))  # what is loaded at first use
         for n in clients:
-            rows.append(asyncio.run(_run(port, n, seconds, leave, slow)))
+            rows.append(asyncio.run(_run(port, n, seconds, leave, slow, attack)))
             told(line(rows[-1]))
         metrics = asyncio.run(_get(port, "/metrics")).decode()
     facts = {name: float(value) for name, value in re.findall(r"^(tts_\w+|process_\w+) ([\d.e+]+)$", metrics, re.MULTILINE)}
-    return {"serve": arguments, "leave": leave, "slow": slow, "rows": [asdict(row) for row in rows], "metrics": facts}
+    asked = {"serve": arguments, "leave": leave, "slow": slow, "attack": attack}
+    return asked | {"rows": [asdict(row) for row in rows], "metrics": facts}
 
 
 HEAD = "clients  req/s audio/s  p50 ms  p95 ms  p99 ms 429 p99  late  cut  left          MB  codes"
@@ -105,14 +111,17 @@ def line(row: Row) -> str:
     times = " ".join(f"{'-' if t is None else f'{t:.0f}':>7}" for t in (row.p50_ms, row.p95_ms, row.p99_ms, row.refused_p99_ms))
     codes = ", ".join(f"{code}: {n}" for code, n in row.codes.items())
     memory = f"{row.memory_mb[0]:.0f} > {row.memory_mb[-1]:.0f}"
+    held = "".join(f"; {kind}: {n} up to {longest} s" for kind, (n, longest) in row.attacks.items())
     return (f"{row.clients:>7} {row.requests_per_second:>6.2f} {row.audio_per_second:>7.2f} {times} {row.late:>5} {row.cut:>4} "
-            f"{row.left:>5} {memory:>11}  {codes}")  # fmt: skip
+            f"{row.left:>5} {memory:>11}  {codes}{held}")  # fmt: skip
 
 
-async def _run(port: int, n: int, seconds: float, leave: float, slow: int) -> Row:
+async def _run(port: int, n: int, seconds: float, leave: float, slow: int, attack: int) -> Row:
+    held = {kind: [] for kind in ATTACKS} if attack else {}
     tally, memory, began = Tally(), [await _memory(port)], time.monotonic()
     end = began + seconds
     slowly = [asyncio.create_task(_client(port, n + i, end, 0.0, Tally(), slow=True)) for i in range(slow)]
+    slowly += [asyncio.create_task(_attacker(port, kind, end, held[kind])) for kind in held for _ in range(attack)]
 
     async def watch():
         while True:
@@ -131,6 +140,7 @@ async def _run(port: int, n: int, seconds: float, leave: float, slow: int) -> Ro
         audio_per_second=round(tally.audio_seconds / took, 3), p50_ms=p50, p95_ms=p95, p99_ms=p99,
         refused_p99_ms=_percentiles(tally.refused, 99)[0], codes={str(code): n for code, n in sorted(tally.codes.items())},
         cut=tally.cut, left=tally.left, late=tally.late, memory_mb=memory,
+        attacks={kind: [len(times), round(max(times, default=0.0), 1)] for kind, times in held.items()},
     )  # fmt: skip
 
 
@@ -150,6 +160,30 @@ async def _client(port: int, number: int, end: float, leave: float, tally: Tally
         tally.codes[code] += 1
         if wait:
             await asyncio.sleep(min(wait, max(0.0, end - time.monotonic())))
+
+
+async def _attacker(port: int, kind: str, end: float, held: list[float]) -> None:
+    """Connections of one kind, one after the other; ``held`` gets how long the server bore each."""
+    head = _request("POST", "/v1/audio/speech", "x" * 5000)[:-5000]
+    while time.monotonic() < end:
+        began, writer = time.monotonic(), None
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            closed = asyncio.ensure_future(reader.read())
+            writer.write({"idle": b"", "head": b"GET / HTTP/1.1\r\nX-A: ", "body": head, "reset": head + b"{"}[kind])
+            if kind == "reset":
+                await asyncio.sleep(0.2)
+            while kind != "reset" and not closed.done():
+                await asyncio.wait([closed], timeout=0.1)
+                if kind != "idle":
+                    writer.write(b"x")
+            await asyncio.sleep(0.1)
+        except OSError:
+            await asyncio.sleep(0.1)
+        finally:
+            held.append(time.monotonic() - began)
+            if writer:
+                writer.transport.abort()
 
 
 async def _ask(port: int, text: str, leaves: bool, slow: bool, tally: Tally) -> tuple[int, float]:

@@ -14,8 +14,8 @@ from tts.serve.engine import Engine
 def test_answers_are_timed_counted_and_told(serve, monkeypatch):
     monkeypatch.setattr(load, "MIX", ((0.5, 1), (0.5, 2)))
     with serve(Hum()) as server:
-        row = asyncio.run(load._run(server.port, 3, 0.4, 0.0, 1))
-        left = asyncio.run(load._run(server.port, 2, 0.2, 1.0, 0))
+        row = asyncio.run(load._run(server.port, 3, 0.4, 0.0, 1, 0))
+        left = asyncio.run(load._run(server.port, 2, 0.2, 1.0, 0, 0))
     assert row.codes.keys() == {"200"} and row.cut == row.left == 0 and len(row.memory_mb) == 2
     whole = row.requests_per_second * row.seconds
     assert whole == pytest.approx(row.codes["200"], rel=0.03)  # both are rounded
@@ -27,10 +27,26 @@ def test_answers_are_timed_counted_and_told(serve, monkeypatch):
 
 def test_refusals_and_no_answers_are_no_times(serve):
     with serve(Hum(), engine=Engine(queue=0)) as server:
-        row = asyncio.run(load._run(server.port, 2, 0.2, 0.0, 0))
+        row = asyncio.run(load._run(server.port, 2, 0.2, 0.0, 0, 0))
     assert row.codes == {"429": 2} and row.p50_ms is None and row.refused_p99_ms > 0 and "429: 2" in load.line(row)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         tally = load.Tally()
         asyncio.run(load._client(free.getsockname()[1], 0, load.time.monotonic() + 0.1, 0.0, tally))
     assert set(tally.codes) == {0}
+
+
+def test_attackers_are_cut_off_while_others_hear(serve, monkeypatch):
+    import dataclasses
+
+    from tts.base.limits import LIMITS
+
+    short = dataclasses.replace(LIMITS, serve_head_seconds=0.3, serve_body_seconds=0.4)
+    for module in ("tts.serve.server", "tts.serve.app"):
+        monkeypatch.setattr(f"{module}.LIMITS", short)
+    with serve(Hum()) as server:
+        row = asyncio.run(load._run(server.port, 2, 1.5, 0.0, 0, 2))
+    assert row.cut == 0 and row.codes.keys() == {"200"} and set(row.attacks) == set(load.ATTACKS)
+    for kind, (connections, longest) in row.attacks.items():
+        assert connections >= 4 and 0 < longest < 1.4, (kind, row.attacks)
+    assert "head: " in load.line(row)
