@@ -478,8 +478,16 @@ class Synthesizer:
         from tts.engine import chosen, engage
 
         vocoder = self.fresh_vocoder()
-        engage(vocoder.model, chosen(vocoder.config["model_id"]))
+        weights, graphs = vocoder.config["model_id"], self.graphs_of(vocoder)
+        engage(vocoder.model, chosen(weights, graphs), graphs, self._acoustic)
         return vocoder
+
+    def graphs_of(self, vocoder) -> Path:
+        """Where the ONNX graphs of this model with this vocoder lie, once they are exported."""
+        from tts.graphs import place
+
+        self._load()
+        return place(self._config["model_id"], vocoder.config["model_id"])
 
     def fresh_vocoder(self):
         """The vocoder as its folder has it, in float32."""

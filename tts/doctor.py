@@ -186,10 +186,12 @@ def engines(model=None, threads: int | None = None) -> Finding:
         from tts.api import Synthesizer
 
         synthesizer = Synthesizer(model=model, threads=threads)
-        rows = engine.measure(*synthesizer.features(SENTENCE), synthesizer.fresh_vocoder)
-        path = engine.store(rows, synthesizer.fresh_vocoder().config["model_id"])
+        vocoder = synthesizer.fresh_vocoder()
+        graphs = synthesizer.graphs_of(vocoder)
+        rows = engine.measure(*synthesizer.features(SENTENCE), synthesizer.fresh_vocoder, graphs)
+        path = engine.store(rows, vocoder.config["model_id"])
     except TtsError as error:
         return Finding("engines", False, str(error), error.fix or "")
-    best = engine.best(rows)
+    best = engine.best(rows, graphs)
     return Finding("engines", True, f"{best} is used from now on ({path}; PARLANCE_ENGINE overrides)",
                    figures={"engine": best, "least_snr_db": engine.LEAST_SNR, "rows": [asdict(row) for row in rows]})  # fmt: skip

@@ -99,33 +99,45 @@ class FourierVocoder(nn.Module):
         Returns:
             [B, 320 T] float32.
         """
-        outputs = self.head(self.trunk(mel, f0, held, extra)).float()
-        with torch.autocast(mel.device.type, enabled=False):  # phases and spectra need full precision
-            if self.config.form == "mel":
-                wav = istft(polar_spectrum(outputs))
-            else:
-                wav = self.filter_excitation(outputs, mel.float(), f0.float(), noise, pulses)
+        with torch.autocast(mel.device.type, enabled=False):  # spectra need full precision
+            excitation = self.excitation(f0.float(), noise, pulses) if self.config.form == "excited" else ()
+        spectrum = self.spectrum(mel, f0, held, extra, *excitation)
+        with torch.autocast(mel.device.type, enabled=False):
+            wav = istft(spectrum)
             for _ in range(self.config.n_projections):
-                wav = self.project(wav, mel.float())
+                wav = istft(self.projected(stft(wav), mel.float()))
             return wav
 
-    def project(self, wav: Tensor, mel: Tensor) -> Tensor:
-        """Scale the spectrum of wav [B, 320 T] smoothly over frequency, so that its mel comes nearer to mel.
+    def excitation(self, f0: Tensor, noise: Tensor | None, pulses: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Spectra of pulse train and noise, each [B, T, bins] complex."""
+        if noise is None:
+            noise = torch.randn(f0.shape[0], f0.shape[1] * HOP_LENGTH, device=f0.device)
+        return stft(pulse_train(f0) if pulses is None else pulses), stft(noise)
+
+    def spectrum(self, mel: Tensor, f0: Tensor, held: Tensor | None, extra: Tensor | None, *excitation: Tensor) -> Tensor:
+        """What the networks make of a mel and, in the ``excited`` form, of the excitation's spectra: [B, T, bins] complex."""
+        outputs = self.head(self.trunk(mel, f0, held, extra)).float()
+        with torch.autocast(mel.device.type, enabled=False):  # phases too
+            if self.config.form == "mel":
+                return polar_spectrum(outputs)
+            return excited_spectrum(outputs, self.prior(mel.float()), *excitation)
+
+    def prior(self, mel: Tensor) -> Tensor:
+        """Log gain of the excitation to start from: [B, T, 100] -> [B, T, bins]."""
+        return mel @ self.spread + LEVEL
+
+    def projected(self, spectrum: Tensor, mel: Tensor) -> Tensor:
+        """Scale a spectrum [B, T, bins] smoothly over frequency, so that its mel comes nearer to mel [B, T, 100].
 
         Frames overlap four times, so that any predicted spectrum is changed by overlap-add; one step of this
         undoes half of the mel error that remains, at the price of one STFT. As Griffin-Lim, but in the mel domain.
         """
-        spectrum = stft(wav)
-        found = (spectrum.abs() @ self.bank).clamp(min=MEL.floor).log()
-        return istft(spectrum * ((mel - found).clamp(-2, 2) @ self.spread).exp())
+        return spectrum * self.correction(spectrum.abs(), mel)
 
-    def filter_excitation(self, outputs, mel, f0, noise, pulses) -> Tensor:
-        """Pulse train through gain and phase, plus noise through gain: [B, T, 3 bins] -> [B, 320 T]."""
-        prior = mel @ self.spread + LEVEL
-        if noise is None:
-            noise = torch.randn(mel.shape[0], mel.shape[1] * HOP_LENGTH, device=mel.device)
-        harmonics = stft(pulse_train(f0) if pulses is None else pulses)
-        return istft(excited_spectrum(outputs, prior, harmonics, stft(noise)))
+    def correction(self, magnitude: Tensor, mel: Tensor) -> Tensor:
+        """The factors of :meth:`projected`, for magnitudes [B, T, bins]."""
+        found = (magnitude @ self.bank).clamp(min=MEL.floor).log()
+        return ((mel - found).clamp(-2, 2) @ self.spread).exp()
 
     def trunk(self, mel: Tensor, f0: Tensor, held: Tensor | None = None, extra: Tensor | None = None) -> Tensor:
         """[B, T, 100], [B, T] -> [B, T, dim]."""

@@ -36,6 +36,7 @@ COMMANDS = {
     "serve": "Speak over HTTP, for OpenAI's clients and Home Assistant.",
     "text": "Show how a text will be read: words, phones, spans.",
     "voices": "List the voices, look into one, mix them, compare two.",
+    "export-onnx": "Write a model as ONNX graphs, for other programs and onnxruntime.",
     "languages": "List the languages and what the model heard of each.",
     "check": "Test this installation and measure this machine.",
     "limits": "Print every limit and exit code.",
@@ -43,7 +44,7 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """Imports ``PACKAGE.NAME`` and takes its ``command`` when a subcommand is asked for.
+    """Imports ``PACKAGE.NAME`` (dashes are underscores) and takes its ``command`` when a subcommand is asked for.
 
     Args:
         package: Where the modules of the subcommands are.
@@ -63,7 +64,7 @@ class LazyGroup(click.Group):
     def get_command(self, context, name):
         if name not in self.listing:
             return None
-        return importlib.import_module(f"{self.package}.{name}").command
+        return importlib.import_module(f"{self.package}.{name.replace('-', '_')}").command
 
     def format_commands(self, context, formatter):
         with formatter.section("Commands"):

@@ -126,7 +126,9 @@ class Flow(nn.Module):
     @torch.inference_mode()
     def infer(self, phones, voice: VoiceTensors, plan: PhonePlan, *, steps=None, guidance=None, solver=None, noise=(0, 0)):
         """Mel [T, 100] and F0 [T] (Hz, 0 = unvoiced) of one clause; ``noise`` = (seed, clause) decides all chance."""
-        mel, f0, gain, (conditions, mask, cond, tokens, _) = self.prior.predict(phones, voice, plan)
+        mel, f0, gain, said = self.prior.predict(phones, voice, plan)
+        conditions, _, cond, tokens = self.variance.framed(*said)
+        mask = torch.ones(conditions.shape[:2], dtype=torch.bool)
         seed, clause = noise
         x = torch.from_numpy(normal(seed, ("flow", clause), (1, mask.shape[1], N_MELS))) * self.config.temperature
         x = self.solve(x, (conditions, normalised(mel), mask, cond, tokens), steps or self.config.steps, guidance, solver)

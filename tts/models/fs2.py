@@ -93,23 +93,26 @@ class Fs2(nn.Module):
         return coloured(mel[0] + gain, voice), f0
 
     def predict(self, phones, voice: VoiceTensors, plan: PhonePlan):
-        """A clause as planned: mel [1, T, 100] before its gain, F0 [T] in Hz, the gain, and the decoder's inputs.
+        """A clause as planned: mel [1, T, 100] before its gain, F0 [T] in Hz, the gain, and the arguments of :meth:`frames`.
 
         Loudness as a whole is a gain (natural log of amplitude), exact; what differs between phones is prosody. A pitch
         moved far from the voice's own is voiced where the voice would be at its own.
         """
         natural = self.variance.natural(phones, voice, plan)
         gain = float(np.mean(plan.energy - natural.energy))
-        given = self.given(phones, voice, replace(plan, energy=plan.energy - gain))
-        mel, residual, voiced = self.decode(*given[:4])
+        plan = replace(plan, energy=plan.energy - gain)
+        said = self.variance.said(phones, voice, plan)
+        mel, f0, voiced = self.frames(*said)
         if abs(np.log2(plan.pitch / natural.pitch)).mean() * 12 > 3:  # semitones
-            voiced = self.decode(*self.given(phones, voice, replace(plan, pitch=natural.pitch))[:4])[2]
-        return mel, to_hz(given[4] + residual, voiced > 0)[0], gain, given
+            voiced = self.frames(*self.variance.said(phones, voice, replace(plan, pitch=natural.pitch)))[2]
+        return mel, to_hz(f0, voiced > 0)[0], gain, said
 
-    def given(self, phones, voice: VoiceTensors, plan: PhonePlan) -> tuple:
-        """Arguments of :meth:`decode` for a plan, and the phone pitch a frame [1, T]."""
-        conditions, pitch, cond, tokens = self.variance.planned_conditions(phones, voice, plan)
-        return conditions, torch.ones(conditions.shape[:2], dtype=torch.bool), cond, tokens, pitch
+    def frames(self, *said: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """``VarianceAdaptor.said`` of a plan -> mel [1, T, 100], F0 [1, T] (normalised log), voicing logit [1, T]."""
+        conditions, pitch, cond, tokens = self.variance.framed(*said)
+        mask = torch.ones(conditions.shape[:2], dtype=torch.bool)
+        mel, residual, voiced = self.decode(conditions, mask, cond, tokens)
+        return mel, pitch + residual, voiced
 
 
 def coloured(mel: Tensor, voice: VoiceTensors) -> Tensor:

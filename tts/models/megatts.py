@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 import torch.nn as nn
 from torch import Tensor
@@ -30,11 +31,6 @@ from tts.base.errors import DataError, ModelError
 from tts.models.fs2 import Fs2
 from tts.models.reference import MultiReferenceEncoder
 from tts.models.variance import (
-    ENERGY_CENTRE,
-    ENERGY_SCALE,
-    FULL_BAND,
-    PITCH_CENTRE,
-    PITCH_SCALE,
     Measured,
     PhonePlan,
     VarianceAdaptor,
@@ -236,9 +232,9 @@ class ProsodicAdaptor(VarianceAdaptor):
         """As :meth:`VarianceAdaptor.plan`; with ``codes`` [N] durations, pitch and energy follow these."""
         if codes is None:
             return super().plan(phones, voice, rate, pitch_st, energy_db, pitch_range)
-        ids, styles, langs, mask = phone_tensors(phones)
-        hidden, style, vectors = self.text(ids, styles, langs, mask), voice.style[None], self.vectors(codes, len(ids[0]))
-        log_d, present = self.duration(hidden + self.code_of_duration(vectors), mask, style)[0].unbind(-1)
+        ids, styles, langs = phone_tensors(phones)[:3]
+        hidden, style, vectors = self.encoded(ids, styles, langs), voice.style[None], self.vectors(codes, len(ids[0]))
+        log_d, present = self.foretold(hidden + self.code_of_duration(vectors), style)[0, :, :2].unbind(-1)
         values = self.register(style)[:, None] + self.deviation(torch.cat([hidden, vectors], dim=-1))
         plan = planned(ids[0], log_d, present, *values[0].unbind(-1), rate, pitch_st, energy_db, pitch_range)
         return PhonePlan(plan.durations, plan.pitch, plan.energy, codes)
@@ -254,20 +250,19 @@ class ProsodicAdaptor(VarianceAdaptor):
             raise DataError(f"{len(codes)} prosody codes for {n_phones} phones.", where="prosody", code="plan.codes")
         return self.prosody.quantizer.decode(codes[None, None])
 
-    def planned_conditions(self, phones, voice: VoiceTensors, plan: PhonePlan):
-        """As :meth:`VarianceAdaptor.planned_conditions`."""
-        ids, styles, langs, mask = phone_tensors(phones)
-        hidden = self.text(ids, styles, langs, mask)
-        hidden = self.with_timbre(hidden, None if voice.memory is None else voice.memory[None])
-        durations = torch.as_tensor(plan.durations, dtype=torch.long)[None]
-        spoken = (durations > 0).float()
-        if plan.codes is not None:
-            hidden = hidden + self.code(self.vectors(plan.codes, len(ids[0])) * spoken[..., None])
-        pitch = (torch.as_tensor(plan.pitch).log()[None].float() - PITCH_CENTRE) / PITCH_SCALE * spoken
-        energy = (torch.as_tensor(plan.energy)[None].float() - ENERGY_CENTRE) / ENERGY_SCALE * spoken
-        token = token_of_frame(durations, int(durations.sum()))
-        conditions, pitch_of_frame = self.conditions(hidden, durations, pitch, energy, token)
-        return conditions, pitch_of_frame, self.cond(voice.style[None], torch.tensor([FULL_BAND])), voice.tokens[None]
+    def said(self, phones, voice: VoiceTensors, plan: PhonePlan) -> tuple[Tensor, ...]:
+        """The arguments of :meth:`framed` for a plan."""
+        said = super().said(phones, voice, plan)
+        n_phones = said[0].shape[1]
+        vectors = self.vectors(np.full(n_phones, -1) if plan.codes is None else plan.codes, n_phones)
+        return *said, vectors * (said[1] > 0)[..., None], *([] if self.timbre is None else [voice.memory[None]])
+
+    def framed(self, hidden, durations, token, pitch, energy, style, tokens, vectors, memory=None):
+        """As :meth:`VarianceAdaptor.framed`, with vectors of the prosody codes [1, N, code_dim], zero for none, and, of a model
+        whose phones attend to it, the memory of the reference [1, M, dim].
+        """
+        hidden = self.with_timbre(hidden, memory) + self.code(vectors)
+        return super().framed(hidden, durations, token, pitch, energy, style, tokens)
 
     @torch.inference_mode()
     def codes_of(self, mel: Tensor, durations) -> Tensor:

@@ -169,11 +169,18 @@ class VarianceAdaptor(nn.Module):
 
     def plan(self, phones, voice: VoiceTensors, rate=1.0, pitch_st=0.0, energy_db=0.0, pitch_range=1.0) -> PhonePlan:
         """Durations, pitch and energy of a clause (``frontend.Phones``), predicted and then adjusted."""
-        ids, styles, langs, mask = phone_tensors(phones)
-        hidden, style = self.text(ids, styles, langs, mask), voice.style[None]
-        log_d, present = self.duration(hidden, mask, style)[0].unbind(-1)
-        pitch, energy = self.pitch(hidden, mask, style)[0, :, 0], self.energy(hidden, mask, style)[0, :, 0]
-        return planned(ids[0], log_d, present, pitch, energy, rate, pitch_st, energy_db, pitch_range * PITCH_SPREAD)
+        ids, styles, langs = phone_tensors(phones)[:3]
+        values = self.foretold(self.encoded(ids, styles, langs), voice.style[None])[0]
+        return planned(ids[0], *values.unbind(-1), rate, pitch_st, energy_db, pitch_range * PITCH_SPREAD)
+
+    def encoded(self, ids: Tensor, styles: Tensor, langs: Tensor) -> Tensor:
+        """A clause, each [1, N] -> hidden [1, N, D]."""
+        return self.text(ids, styles, langs, torch.ones_like(ids, dtype=torch.bool))
+
+    def foretold(self, hidden: Tensor, style: Tensor) -> Tensor:
+        """Hidden states [1, N, D] and style [1, style_dim] -> log frames, logit of "has frames", pitch, energy [1, N, 4]."""
+        mask = torch.ones(hidden.shape[:2], dtype=torch.bool)
+        return torch.cat([predictor(hidden, mask, style) for predictor in (self.duration, self.pitch, self.energy)], dim=-1)
 
     def natural(self, phones, voice: VoiceTensors, plan: PhonePlan) -> PhonePlan:
         """``plan`` as it was before somebody moved its pitch or energy."""
@@ -181,16 +188,32 @@ class VarianceAdaptor(nn.Module):
 
     def planned_conditions(self, phones, voice: VoiceTensors, plan: PhonePlan):
         """(conditions [1, T, decoder_dim], pitch of frame [1, T], cond [1, style_dim], tokens [1, M, D]) of a plan."""
-        ids, styles, langs, mask = phone_tensors(phones)
-        hidden = self.text(ids, styles, langs, mask)
+        return self.framed(*self.said(phones, voice, plan))
+
+    def said(self, phones, voice: VoiceTensors, plan: PhonePlan) -> tuple[Tensor, ...]:
+        """The arguments of :meth:`framed` for a plan."""
+        hidden = self.encoded(*phone_tensors(phones)[:3])
         durations = torch.from_numpy(np.asarray(plan.durations, dtype=np.int64))[None]
         spoken = (durations > 0).float()
         pitch = (torch.from_numpy(np.log(plan.pitch))[None].float() - PITCH_CENTRE) / PITCH_SCALE * spoken
         energy = (torch.from_numpy(plan.energy)[None].float() - ENERGY_CENTRE) / ENERGY_SCALE * spoken
         token = token_of_frame(durations, int(durations.sum()))
+        return hidden, durations, token, pitch, energy, voice.style[None], voice.tokens[None]
+
+    def framed(self, hidden, durations, token, pitch, energy, style, tokens) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """From phones to frames.
+
+        Args:
+            hidden: [1, N, D].
+            durations: [1, N] frames; ``token`` [1, T]: the phone of each frame.
+            pitch, energy: [1, N], normalised, 0 where a phone has no frames.
+            style, tokens: The voice, [1, style_dim] and [1, M, dim].
+
+        Returns:
+            As :meth:`planned_conditions`.
+        """
         conditions, pitch_of_frame = self.conditions(hidden, durations, pitch, energy, token)
-        cond = self.cond(voice.style[None], torch.tensor([FULL_BAND]))
-        return conditions, pitch_of_frame, cond, voice.tokens[None]
+        return conditions, pitch_of_frame, self.cond(style, torch.tensor([FULL_BAND])), tokens
 
     def voice(self, mel: Tensor) -> VoiceTensors:
         """Voice of a reference: mel [T, 100]."""
