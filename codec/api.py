@@ -17,7 +17,7 @@ import torch
 from codec.codes import Codes
 from codec.model import CodecConfig, CodecModel
 from codec.quantize.base import Quantizer
-from codec.stream import CHUNK, StreamDecoder, StreamEncoder, whole_groups
+from codec.stream import CHUNK, STORED_CHUNK, StreamDecoder, StreamEncoder, whole_groups
 from codec.tokenfile import Gap, TokenReader, TokenWriter
 from codec.tokenheader import TokenHeader
 from codec.units.extractor import unit_extractor
@@ -151,7 +151,7 @@ class Codec:
         if not isinstance(codes, Codes):
             codes = Codes.load(codes)
         self.check(codes.header(), force)
-        decoder = self.decoder(seed)
+        decoder = self.decoder(seed, STORED_CHUNK)
         return np.concatenate([decoder.push(codes.codes), decoder.flush()])[: codes.n_samples]
 
     def stream(self, sound: Iterable[np.ndarray], n_books: int | None = None, chunk: int = CHUNK) -> Iterator[np.ndarray]:
@@ -263,7 +263,7 @@ class Codec:
             [S] float32.
         """
         self.check(reader.header, force, reader.where)
-        decoder, n_books, given = self.decoder(seed), reader.header.n_q, 0
+        decoder, n_books, given = self.decoder(seed, STORED_CHUNK), reader.header.n_q, 0
 
         def pieces():
             for item in reader.salvage() if salvage else reader.blocks():

@@ -21,6 +21,7 @@ from vocoder.excitation import PulseStream
 from vocoder.nn.graphs import Graphed
 
 CHUNK = 300  # frames: 4 s
+STORED_CHUNK = 2 * CHUNK  # of codes that are all there: less is computed twice, around the cuts
 FADE = 5  # frames over which a lost stretch fades out
 
 

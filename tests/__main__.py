@@ -1,14 +1,17 @@
 """``python -m tests bench OP``: speed of a kernel, or of a path through several, told only when the tests pass.
 ``python -m tests load``: waiting times of the clients of ``tts serve`` on this machine.
+``python -m tests profile``: where the time of speaking, cloning, encoding and decoding goes, plain and as it is used.
 
     python -m tests bench rvq_decode --json rvq_decode.json
     python -m tests bench all                                # all of them on a GPU, within 8 minutes
     python -m tests bench projected_search --device cpu      # the numba form; where an op has none, it is refused
     python -m tests load --clients 1,4,16,64 --seconds 20
     python -m tests load --clients 16 --seconds 60 --leave 0.3 --slow 20 -- --queue 8
+    python -m tests profile --path synth --model fs2 --engine onnx-int8
+    python -m tests profile --cold                           # from a fresh process to a word
 
-Both print a table and write JSON. Sizes, baselines and floors of an op are its function in ``tests/kernels/bench.py``; texts
-and clients are in ``tests/serve/load.py``.
+All print a table and write JSON. Sizes, baselines and floors of an op are its function in ``tests/kernels/bench.py``; texts
+and clients are in ``tests/serve/load.py``, stages in ``tests/stages.py``.
 """
 
 from __future__ import annotations
@@ -59,8 +62,39 @@ def main(argv: list[str] | None = None) -> int:
     load.add_argument("--json", type=Path, default=Path("load.json"), help="written file; default load.json")
     load.add_argument("serve", nargs="*", help="after --: arguments of tts serve")
     load.set_defaults(run=run_load)
+    profile = commands.add_parser("profile", help="measure the stages of a path")
+    profile.add_argument("--path", choices=["synth", "clone", "encode", "decode", "all"], default="all")
+    profile.add_argument("--cold", action="store_true", help="instead: from a fresh process to a word")
+    profile.add_argument("--model", default="megatts", help="that speaks: a name or a folder (default megatts)")
+    profile.add_argument("--engine", default=None, help="of the vocoder as used; default: what tts synth would take here")
+    profile.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="of vocoder and codec decoder (default cpu)")
+    profile.add_argument("--threads", type=int, default=1, help="of torch (default 1)")
+    profile.add_argument("--runs", type=int, default=5, help="the median is told (default 5)")
+    profile.add_argument("--json", type=Path, default=Path("profile.json"), help="written file; default profile.json")
+    profile.set_defaults(run=run_profile)
     args = parser.parse_args(argv)
     return args.run(args)
+
+
+def run_profile(args) -> int:
+    import torch
+
+    from tests import stages
+
+    if args.device == "cuda" and not torch.cuda.is_available():
+        print("no CUDA device; give --device cpu", file=sys.stderr)
+        return 69
+    if args.cold:
+        report = {"machine": stages.machine(args.device), "cold": stages.measure_cold(args.model, args.runs),
+                  "load_average": os.getloadavg()}  # fmt: skip
+        print(stages.as_cold_table(report["cold"]))
+    else:
+        torch.set_num_threads(args.threads)
+        paths = list(stages.PATHS) if args.path == "all" else [args.path]
+        report = stages.measure(paths, args.model, args.engine, args.device, args.runs, lambda table: print(table, flush=True))
+    print(f"{report['machine']}, load average {', '.join(f'{each:.1f}' for each in report['load_average'])}")
+    _write(report, args.json)
+    return 0
 
 
 def run_load(args) -> int:

@@ -172,7 +172,7 @@ class Synthesizer:
         reading, manner = self._begin(text, **request)
         analysis = reading.analysis()
         clauses = tuple(manner.pronounced(analysis.clauses))
-        prosody = tuple(self._prosody(i, clause, manner) for i, clause in enumerate(clauses))
+        prosody = tuple(replace(self._prosody(i, clause, manner), forecast=None) for i, clause in enumerate(clauses))
         return Plan(analysis, clauses, prosody, manner.voice, manner.seed, manner.controls.rate, manner.steps,
                     manner.guidance, manner.solver)  # fmt: skip
 
@@ -561,7 +561,7 @@ class Synthesizer:
             phones=phones,
             chunks=(whole,),
             notes=source.notes,
-            prosody=(phone_plan,),
+            prosody=(replace(phone_plan, forecast=None),),  # a book's plans are kept
             provenance=manner.provenance,
         )
         mel = mel.numpy()

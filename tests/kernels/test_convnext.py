@@ -156,17 +156,6 @@ def test_block_is_its_parts_to_the_bit(causal):
     assert torch.equal(block(x, mask, cond), expected)
 
 
-@pytest.mark.parametrize("cond_dim", [None, 3])
-def test_a_folded_block_computes_the_same(cond_dim):
-    block = random_block(cond_dim)
-    x, cond = normal(2, 9, 8), None if cond_dim is None else normal(2, 9, 3, seed=7)
-    expected = block(x, cond=cond)
-    block.fold()
-    block.fold()  # once is enough
-    assert block.norm.weight is None and block.norm.bias is None and block.gamma is None
-    assert torch.allclose(block(x, cond=cond), expected, rtol=0, atol=1e-5)
-
-
 def random_block(cond_dim=None, causal=False):
     """Every parameter different from where training starts, so that none can be forgotten."""
     block = ConvNeXtBlock(8, 12, cond_dim=cond_dim, causal=causal).eval().requires_grad_(False)

@@ -150,10 +150,14 @@ def main(folder: str, out: str, text: str = "", language: str = "en-us", voice: 
 
         clauses = [(each.ids, each.styles, each.langs) for each in frontend.analyze(text, language).clauses]
     wav = np.concatenate([player.speak(*clause, voice or said["voice"], clause=i) for i, clause in enumerate(clauses)])
-    with wave.open(out, "wb") as file:
+    write(out, wav, player.rate)
+
+
+def write(path: str, wav: np.ndarray, rate: int) -> None:
+    with wave.open(path, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(player.rate)
+        file.setframerate(rate)
         file.writeframes((wav.clip(-1, 1) * 32767).astype("<i2").tobytes())
 
 

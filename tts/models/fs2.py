@@ -100,7 +100,7 @@ class Fs2(nn.Module):
         """
         natural = self.variance.natural(phones, voice, plan)
         gain = float(np.mean(plan.energy - natural.energy))
-        plan = replace(plan, energy=plan.energy - gain)
+        plan = replace(plan, energy=plan.energy - gain, forecast=natural.forecast)
         said = self.variance.said(phones, voice, plan)
         mel, f0, voiced = self.frames(*said)
         if abs(np.log2(plan.pitch / natural.pitch)).mean() * 12 > 3:  # semitones

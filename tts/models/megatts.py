@@ -31,6 +31,7 @@ from tts.base.errors import DataError, ModelError
 from tts.models.fs2 import Fs2
 from tts.models.reference import MultiReferenceEncoder
 from tts.models.variance import (
+    Forecast,
     Measured,
     PhonePlan,
     VarianceAdaptor,
@@ -39,7 +40,6 @@ from tts.models.variance import (
     masked_mean,
     measure,
     phone_tensors,
-    planned,
 )
 from vocoder.audio.mel import band_centres
 from vocoder.nn.attention import CrossAttention
@@ -230,18 +230,17 @@ class ProsodicAdaptor(VarianceAdaptor):
 
     def plan(self, phones, voice: VoiceTensors, rate=1.0, pitch_st=0.0, energy_db=0.0, pitch_range=1.0, codes=None) -> PhonePlan:
         """As :meth:`VarianceAdaptor.plan`; with ``codes`` [N] durations, pitch and energy follow these."""
+        return self.forecast(phones, voice, codes).plan(rate, pitch_st, energy_db, pitch_range)
+
+    def forecast(self, phones, voice: VoiceTensors, codes=None) -> Forecast:
+        """As :meth:`VarianceAdaptor.forecast`; what codes say of pitch and energy has the spread of recordings."""
         if codes is None:
-            return super().plan(phones, voice, rate, pitch_st, energy_db, pitch_range)
+            return super().forecast(phones, voice)
         ids, styles, langs = phone_tensors(phones)[:3]
         hidden, style, vectors = self.encoded(ids, styles, langs), voice.style[None], self.vectors(codes, len(ids[0]))
-        log_d, present = self.foretold(hidden + self.code_of_duration(vectors), style)[0, :, :2].unbind(-1)
-        values = self.register(style)[:, None] + self.deviation(torch.cat([hidden, vectors], dim=-1))
-        plan = planned(ids[0], log_d, present, *values[0].unbind(-1), rate, pitch_st, energy_db, pitch_range)
-        return PhonePlan(plan.durations, plan.pitch, plan.energy, codes)
-
-    def natural(self, phones, voice: VoiceTensors, plan: PhonePlan) -> PhonePlan:
-        """As :meth:`VarianceAdaptor.natural`."""
-        return self.plan(phones, voice, codes=plan.codes)
+        timing = self.foretold(hidden + self.code_of_duration(vectors), style)[..., :2]
+        tone = self.register(style)[:, None] + self.deviation(torch.cat([hidden, vectors], dim=-1))
+        return Forecast(phones, voice.style, codes, hidden, torch.cat([timing, tone], dim=-1)[0], spread=1.0)
 
     def vectors(self, codes, n_phones: int) -> Tensor:
         """Codes [N] -> [1, N, code_dim]; below 0: none."""

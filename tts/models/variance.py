@@ -9,7 +9,7 @@ Differs: a duration has two outputs, so that pauses can be absent; pitch is abso
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -51,6 +51,7 @@ class PhonePlan:
     pitch: np.ndarray  # float32 Hz: the phone's mean F0 (bridged over unvoiced stretches)
     energy: np.ndarray  # float32 mean log-mel below 4 kHz
     codes: np.ndarray | None = None  # int64 prosody codes, of models that have them (``megatts``)
+    forecast: Forecast | None = field(default=None, repr=False, compare=False)  # that it was made of; saves making it again
 
     def check(self, n_phones: int) -> None:
         """Refuse a plan, edited by hand, that ``n_phones`` phones cannot be spoken by.
@@ -80,6 +81,28 @@ class VoiceTensors:
     memory: Tensor | None = None  # [M, dim] the reference as heard, for models that attend to all of it (``megatts``)
     colour: Tensor | None = None  # [100] added to every mel (tts/colour.py)
     prompt: object | None = None  # what models that go on from the reference make of it: mel (``infill``), tokens (``masked``)
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """What the networks say of a clause before any frame exists."""
+
+    phones: object  # frontend.Phones
+    style: Tensor  # [style_dim] of the voice
+    codes: np.ndarray | None  # [N] prosody codes that it follows
+    hidden: Tensor  # [1, N, D] of the text encoder
+    values: Tensor  # [N, 4]: log frames, logit of "has frames", pitch, energy; normalised
+    spread: float  # that pitch needs around its mean
+
+    def fits(self, phones, voice: VoiceTensors, codes: np.ndarray | None) -> bool:
+        """Whether it would be the same for these."""
+        same = (self.codes is None) == (codes is None) and (codes is None or np.array_equal(self.codes, codes))
+        return same and self.phones is phones and torch.equal(self.style, voice.style)
+
+    def plan(self, rate=1.0, pitch_st=0.0, energy_db=0.0, pitch_range=1.0) -> PhonePlan:
+        ids = torch.from_numpy(np.asarray(self.phones.ids, dtype=np.int64))
+        made = planned(ids, *self.values.unbind(-1), rate, pitch_st, energy_db, pitch_range * self.spread)
+        return replace(made, codes=self.codes, forecast=self)
 
 
 @dataclass(frozen=True)
@@ -169,9 +192,12 @@ class VarianceAdaptor(nn.Module):
 
     def plan(self, phones, voice: VoiceTensors, rate=1.0, pitch_st=0.0, energy_db=0.0, pitch_range=1.0) -> PhonePlan:
         """Durations, pitch and energy of a clause (``frontend.Phones``), predicted and then adjusted."""
-        ids, styles, langs = phone_tensors(phones)[:3]
-        values = self.foretold(self.encoded(ids, styles, langs), voice.style[None])[0]
-        return planned(ids[0], *values.unbind(-1), rate, pitch_st, energy_db, pitch_range * PITCH_SPREAD)
+        return self.forecast(phones, voice).plan(rate, pitch_st, energy_db, pitch_range)
+
+    def forecast(self, phones, voice: VoiceTensors, codes=None) -> Forecast:
+        """What plans of a clause are made of; ``codes`` mean something to models that have them."""
+        hidden = self.encoded(*phone_tensors(phones)[:3])
+        return Forecast(phones, voice.style, codes, hidden, self.foretold(hidden, voice.style[None])[0], PITCH_SPREAD)
 
     def encoded(self, ids: Tensor, styles: Tensor, langs: Tensor) -> Tensor:
         """A clause, each [1, N] -> hidden [1, N, D]."""
@@ -184,7 +210,10 @@ class VarianceAdaptor(nn.Module):
 
     def natural(self, phones, voice: VoiceTensors, plan: PhonePlan) -> PhonePlan:
         """``plan`` as it was before somebody moved its pitch or energy."""
-        return self.plan(phones, voice)
+        kept = plan.forecast
+        if kept is None or not kept.fits(phones, voice, plan.codes):
+            kept = self.forecast(phones, voice, plan.codes)
+        return kept.plan()
 
     def planned_conditions(self, phones, voice: VoiceTensors, plan: PhonePlan):
         """(conditions [1, T, decoder_dim], pitch of frame [1, T], cond [1, style_dim], tokens [1, M, D]) of a plan."""
@@ -192,7 +221,9 @@ class VarianceAdaptor(nn.Module):
 
     def said(self, phones, voice: VoiceTensors, plan: PhonePlan) -> tuple[Tensor, ...]:
         """The arguments of :meth:`framed` for a plan."""
-        hidden = self.encoded(*phone_tensors(phones)[:3])
+        kept = plan.forecast
+        known = kept is not None and kept.fits(phones, voice, plan.codes)
+        hidden = kept.hidden if known else self.encoded(*phone_tensors(phones)[:3])
         durations = torch.from_numpy(np.asarray(plan.durations, dtype=np.int64))[None]
         spoken = (durations > 0).float()
         pitch = (torch.from_numpy(np.log(plan.pitch))[None].float() - PITCH_CENTRE) / PITCH_SCALE * spoken

@@ -57,30 +57,7 @@ class ConvNeXtBlock(nn.Module):
             return whole_block(x, *head, *ends)
         y = dwconv_norm(x, *head)
         y = self.contract(self.dropout(F.gelu(self.expand(y))))
-        return x + (y if self.gamma is None else self.gamma * y)
-
-    @torch.no_grad()
-    def fold(self) -> None:
-        """For inference: the norm's gain and offset go into what follows it, the layer scale into ``contract``.
-
-        What is computed stays the same within rounding; the state dict loses these three parameters.
-        """
-        if self.gamma is None:
-            return
-        gain, offset, gamma = (p.double() for p in (self.norm.weight, self.norm.bias, self.gamma))
-        if self.film is None:
-            _set(self.expand, self.expand.weight * gain, self.expand.bias + self.expand.weight.double() @ offset)
-        else:  # (gain x + offset) (1 + s) + t = x (1 + s') + t',  s' = gain (1 + s) - 1,  t' = offset (1 + s) + t
-            (s_weight, t_weight), (s_bias, t_bias) = (p.double().chunk(2) for p in self.film.linear.parameters())
-            weight = torch.cat((gain[:, None] * s_weight, offset[:, None] * s_weight + t_weight))
-            _set(self.film.linear, weight, torch.cat((gain * (1 + s_bias) - 1, offset * (1 + s_bias) + t_bias)))
-        _set(self.contract, gamma[:, None] * self.contract.weight, gamma * self.contract.bias)
-        self.norm.weight = self.norm.bias = self.gamma = None
-
-
-def _set(linear: nn.Linear, weight: Tensor, bias: Tensor) -> None:
-    linear.weight.copy_(weight)
-    linear.bias.copy_(bias)
+        return x + self.gamma * y
 
 
 class FiLM(nn.Module):

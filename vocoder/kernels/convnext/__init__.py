@@ -37,7 +37,7 @@ def dwconv_norm(
     Args:
         x: [B, T, C]; beyond its ends there are zeros.
         weight, bias: [C, 1, 1, k] with k odd, and [C], of the convolution.
-        norm_weight, norm_bias: [C] gain and offset of the norm; None when folded into what follows.
+        norm_weight, norm_bias: [C] gain and offset of the norm; None: 1 and 0.
         eps: Added to the variance.
         causal: All k - 1 frames of the kernel lie before, none after.
         mask: [B, T, 1] float, 1 = real.
