@@ -77,12 +77,12 @@ def test_a_wrong_flag_would_be_seen():
 def test_the_command_line_page_names_every_command_and_flag_and_no_other():
     from tts.cli import COMMANDS
 
-    sections = dict(re.findall(r"^## tts (\w+)\n(.*?)(?=^## )", PAGES["cli.md"], re.MULTILINE | re.DOTALL))
+    sections = dict(re.findall(r"^## tts ([\w-]+)\n(.*?)(?=^## )", PAGES["cli.md"], re.MULTILINE | re.DOTALL))
     assert list(sections) == list(COMMANDS)
     for name, section in sections.items():
         rows = re.findall(r"^\| (`-.*?) \| ", section, re.MULTILINE)
         told = {flag for row in rows for flag in re.findall(r"(?<![\w-])--?[a-z][a-z-]*", row)}
-        command = importlib.import_module(f"tts.cli.{name}").command
+        command = importlib.import_module(f"tts.cli.{name.replace('-', '_')}").command
         group = isinstance(command, click.Group)
         ends = [command.get_command(click.Context(command), part) for part in command.listing] if group else [command]
         assert not group or re.findall(rf"^### tts {name} (\w+)$", section, re.MULTILINE) == list(command.listing)
