@@ -57,8 +57,8 @@ def main(argv: list[str] | None = None) -> int:
     load.add_argument("--seconds", type=float, default=20.0, help="of a row (default 20)")
     load.add_argument("--leave", type=float, default=0.0, help="share of answers left after their first sound")
     load.add_argument("--slow", type=int, default=0, help="clients besides, who read 1 KiB a second")
-    load.add_argument("--attack", type=int, default=0, help="connections besides of each kind: silent, a head or body of 10 bytes "
-                      "a second, gone within a body")  # fmt: skip
+    load.add_argument("--attack", type=int, default=0, help="connections besides of each kind: silent, a head or a body that "
+                      "dawdles, gone within a body")  # fmt: skip
     load.add_argument("--json", type=Path, default=Path("load.json"), help="written file; default load.json")
     load.add_argument("serve", nargs="*", help="after --: arguments of tts serve")
     load.set_defaults(run=run_load)
