@@ -132,9 +132,8 @@ class MaskedTraining(Task):
 
 def begin(model: MaskedTts, codec: Codec, extractor) -> None:
     """Let embeddings begin as near to each other as the vectors of the books that their codes are of."""
-    blocks = codec.model.quantizer.config.blocks
     codes = torch.arange(codec.model.quantizer.codebook_size)
-    model.tokens.start_from([codec.model.quantizer.stage_vectors(q, codes) for q in range(len(blocks))])
+    model.tokens.start_from([codec.model.quantizer.stage_vectors(q, codes) for q in range(model.config.n_books)])
     model.units.start_from(list(extractor.codebooks))
 
 

@@ -125,13 +125,17 @@ def test_tokens_go_into_a_grid_of_levels_and_back(parts):
     grid = model.grid_of(codes)
     assert grid.shape == (2, 20, 3) and torch.equal(grid[:, 4:8, 1], codes[:, 1, 4:8])  # book 1, frames 4 to 7
     assert torch.equal(model.codes_of(grid), codes)
+    first = tiny(parts, levels=[12])
+    assert first.config.n_books == 3 and torch.equal(first.codes_of(first.grid_of(codes)), codes[:, :3])
+    with pytest.raises(ModelError, match="5 books"):
+        tiny(parts, levels=[12, 12])
 
 
-def tiny(parts):
+def tiny(parts, **changes):
     text, facts = load_acoustic(parts / "text")
     extractor = unit_extractor(f"house:{parts / 'units'}")
     torch.manual_seed(0)
-    return MaskedTts(config_for(text, facts["model_id"], Codec.load(parts / "codec"), extractor, SMALL, SMALL)).eval()
+    return MaskedTts(config_for(text, facts["model_id"], Codec.load(parts / "codec"), extractor, SMALL, SMALL | changes)).eval()
 
 
 def test_stored_tokens_are_those_of_the_recording_and_are_made_once(dump, parts):

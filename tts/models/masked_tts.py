@@ -7,7 +7,8 @@ Only the two masked-token models are its own. Phones, durations, pitch and the s
 model, units of a prompt from the unit encoder, sound from the codec; the config names all three by their hashes.
 
 A column of tokens is as long as the frames that the codec codes together (four: 53 ms), with a row a book and frame. Books of
-disjoint channels are one level, as none of them is coarser than the others; each residual book is a level.
+disjoint channels are one level, as none of them is coarser than the others; each residual book is a level. ``tokens.levels`` may
+end early: the sound is then that of the codec's first books.
 
 Sources: SoundStorm (arXiv 2305.09636) for units to tokens with a fixed prompt; MaskGCT (arXiv 2409.00750) for text to units.
 Differs: durations are predicted a phone; the voice is a style vector too, and pitch is given, because little data teaches
@@ -51,6 +52,11 @@ class MaskedTtsConfig:
     frames: int = 4  # of a column of tokens
     unit_dim: int = 32  # of a unit code where it tells tokens
     unit_noise: float = 0.1  # share of unit codes that are others in training: predicted ones err
+
+    @property
+    def n_books(self) -> int:
+        """Books of the codec that it finds codes of."""
+        return self.tokens.n_rows // self.tokens.rows_a_book
 
     def __post_init__(self):
         width = self.frames // FRAMES_A_UNIT * self.units.n_rows * self.unit_dim + self.units.column_dim + 1
@@ -128,13 +134,13 @@ class MaskedTts(nn.Module):
         return torch.cat([self.unit_codes(codes).flatten(2), said, level[..., None]], dim=-1)
 
     def grid_of(self, codes: Tensor) -> Tensor:
-        """Tokens [B, n_q, T] -> [B, R, whole columns]."""
+        """Tokens [B, n_q, T] -> [B, R, whole columns], of the books that it knows."""
         size = self.config.frames
-        whole = codes[:, :, : codes.shape[2] // size * size]
+        whole = codes[:, : self.config.n_books, : codes.shape[2] // size * size]
         return whole.unflatten(2, (-1, size)).transpose(2, 3).flatten(1, 2)
 
     def codes_of(self, grid: Tensor) -> Tensor:
-        """[B, R, C] -> tokens [B, n_q, frames C]."""
+        """[B, R, C] -> tokens [B, n_books, frames C]."""
         return grid.unflatten(1, (-1, self.config.frames)).transpose(2, 3).flatten(2)
 
     def loss(self, batch: dict, parts=("units", "tokens")) -> dict[str, Tensor]:
@@ -294,5 +300,10 @@ def config_for(acoustic, text_id: str, codec, extractor, units=None, tokens=None
         "column_dim": frames // FRAMES_A_UNIT * n_books * unit_dim + told_dim + 1,
         "voice_dim": voice_dim,
     }
+    of_tokens |= tokens or {}
+    of_tokens["levels"] = tuple(of_tokens["levels"])
+    if sum(of_tokens["levels"]) > frames * codec.n_books:
+        raise ModelError(f"levels of {of_tokens['levels']} rows; the codec has {codec.n_books} books of {frames} frames a column.",
+                         where="tokens.levels", code="masked.levels", fix="Leave them out, or give fewer.")  # fmt: skip
     return MaskedTtsConfig(text_id, extractor.units_id, codec.weights, MaskedConfig(**of_units | (units or {})),
-                           MaskedConfig(**of_tokens | (tokens or {})), frames)  # fmt: skip
+                           MaskedConfig(**of_tokens), frames)  # fmt: skip
