@@ -303,7 +303,7 @@ def config_for(acoustic, text_id: str, codec, extractor, units=None, tokens=None
     of_tokens |= tokens or {}
     of_tokens["levels"] = tuple(of_tokens["levels"])
     if sum(of_tokens["levels"]) > frames * codec.n_books:
-        raise ModelError(f"levels of {of_tokens['levels']} rows; the codec has {codec.n_books} books of {frames} frames a column.",
+        raise ModelError(f"levels of {of_tokens['levels']} rows; the codec has {codec.n_books} books, {frames} rows each.",
                          where="tokens.levels", code="masked.levels", fix="Leave them out, or give fewer.")  # fmt: skip
     return MaskedTtsConfig(text_id, extractor.units_id, codec.weights, MaskedConfig(**of_units | (units or {})),
                            MaskedConfig(**of_tokens), frames)  # fmt: skip
