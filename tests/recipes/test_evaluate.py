@@ -1,5 +1,6 @@
 """The measures on signals whose answer is known, the choice of clips, and the tables."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -403,6 +404,39 @@ def test_texts_of_all_lengths_have_the_same_sentences_in_length_and_are_told_apa
     assert asked == [(short, 660), (long, 1200)] and [record["minutes"] for record in records] == [1, 10]
     assert rows[1] == {"text, min": 10, "audio min": 1.1, "RTF": 0.051, "first audio ms": 100, "MiB at first audio": 400,
                        "peak MiB": 411}  # fmt: skip
+
+
+def test_engines_are_compared_with_the_samples_of_fp32(monkeypatch):
+    from recipes.evaluate import engines
+
+    noise = {"fp32": 0.0, "int8": 1e-2}
+
+    class Speaker:
+        def __init__(self, model):
+            self.engine = None
+
+        def warm(self):
+            self.engine = os.environ["PARLANCE_ENGINE"]
+
+        def fresh_vocoder(self):
+            return None
+
+        def graphs_of(self, vocoder):
+            return None
+
+        def synth(self, text, **request):
+            rng, wav = np.random.default_rng(0), vowel(120 + len(text))
+            return SimpleNamespace(samples=wav + noise[self.engine] * rng.standard_normal(len(wav)).astype(np.float32))
+
+    monkeypatch.setattr("tts.api.Synthesizer", Speaker)
+    monkeypatch.setattr(engines, "offered", lambda folder: tuple(noise))
+    monkeypatch.setattr(engines, "pesq_wide", lambda one, other: 4.0)
+    monkeypatch.delenv("PARLANCE_ENGINE", raising=False)
+    rows, records = engines.measure_engines(None, {"en": "one", "de": "zwei"}, 2)
+    exact, rough = rows
+    assert exact["engine"] == "fp32" and exact["SNR dB"].value is None and "PARLANCE_ENGINE" not in os.environ
+    level = 10 * np.log10(np.square(vowel(123)).mean() / 1e-4)
+    assert abs(rough["SNR dB"].value - level) < 1 and rough["mel dB"].value > 0.1 and len(records) == 4
 
 
 def test_samples_reads_at_the_judges_rate(tmp_path):
