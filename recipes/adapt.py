@@ -4,8 +4,9 @@
     python -m recipes adapt --model tts/assets/fs2 --text sentences.txt --language ml --out exp/models/ml     # no recordings
 
 Phones that the model does not know begin as their nearest known phone, the language as the one whose phones cover most of it
-(``recipes/coverage.py``). Then all of the network but what hears voices learns from batches of which a share is replayed
-(``recipes/mix.py``): style vectors of the old voices stay true, and the old voices go along.
+(``recipes/coverage.py``). Then only the rows of these tables learn that no old language reads: the old ones sound to the bit as
+before, and nothing need be replayed. Or, with ``learn="all"``, all of the network but what hears voices learns, from batches of
+which a share is replayed (``recipes/mix.py``). Either way style vectors of the old voices stay true, and the old voices go along.
 
 Source: language tables that grow and rare phones that begin as articulatory neighbours follow Lux and Vu (arXiv 2203.03191)
 in spirit; replay instead of their meta-learning, which needs many languages.
@@ -35,6 +36,7 @@ from vocoder.nn.checkpoint import build, load_config, load_into, load_model, sav
 from vocoder.nn.config import from_dict
 
 TRAIN = TrainConfig(learning_rate=2e-4, warmup_steps=40, ema_decay=0.99, validate_steps=200)
+LEARN = ("rows", "all")
 HEAD = "variance.speakers."  # tells the training speakers apart: of training only, made anew
 
 
@@ -52,6 +54,7 @@ def main(
     hours: float = 1.0,
     max_steps: int | None = None,
     voices_from_minutes: float = 1.0,
+    learn: str = "rows",
 ) -> dict:
     """Adapt an acoustic model or an aligner to the language of a store, and export it; returns the new config.
 
@@ -64,8 +67,9 @@ def main(
         exp: Training folder; the mixed store is in it.
         out: Model folder to write.
         task: Changes of the task's own numbers.
-        share, hours: Of the replay (``recipes.mix.mix``).
+        share, hours: Of the replay (``recipes.mix.mix``); of an acoustic model of which only rows learn, there is none.
         voices_from_minutes: New speakers with so many minutes become voices of an acoustic model.
+        learn: Of an acoustic model: "rows" of the new phones and language, or "all". An aligner learns as a whole.
 
     Raises:
         UsageError: The store holds several languages, or the model is of another kind.
@@ -77,14 +81,21 @@ def main(
     if kind not in ("acoustic", "aligner"):
         raise UsageError(f"is of kind {kind!r}, which has no phones.", where=model, code="adapt.kind",
                          fix="Adapt an fs2, a megatts or an aligner.")  # fmt: skip
+    if learn not in LEARN:
+        raise UsageError(f"learn is {learn!r:.40}.", where="learn", code="adapt.learn", fix=f"Give {' or '.join(LEARN)}.")
     fresh = Corpus(Path(dump) / "train")
     language = language_of(fresh)
+    rows = kind == "acoustic" and learn == "rows"
+    share = 0.0 if rows else share
     used = mix(dump, replay, exp / "mix", share, hours)
     if kind == "acoustic":
         job, like = acoustic_job(model, exp / "mix", language, counts(fresh)[language.tag][0], task or {}, config.seed)
+        if rows:
+            only_rows(job.model, language, heard(before))
+            config = replace(config, weight_decay=0.0)  # it would move what has no gradient
     else:
         job, like = aligner_job(model, exp / "mix", task or {}, config.seed), None
-    facts = {"language": language.tag, "like": like, "share_of_replay": share,
+    facts = {"language": language.tag, "like": like, "learned": "rows" if rows else "all", "share_of_replay": share,
              **{f"{name}_minutes": round(n, 2) for name, n in used.items()}}  # fmt: skip
     record_model(exp, kind, job.model.config, before.get("architecture"), model, {"adapted": facts})
     train(job, config, exp, minutes=minutes, device=device, max_steps=max_steps)
@@ -124,6 +135,19 @@ def acoustic_job(model, mixed, language: Language, phones: Counter, task: dict, 
     settled = {"codes_until": 0} if net.kind == "megatts" else {}  # prosody encoder and books stand still
     chosen = {"balance": 1.0, "freeze_reference": True, **settled, **task}  # the weights of the mix are the balance
     return AcousticTraining(mixed, net, from_dict(AcousticTask, chosen, "task"), seed), like
+
+
+def only_rows(model: nn.Module, language: Language, known: Heard) -> None:
+    """Let nothing learn but the rows of a language, of its styles, and of phones that the model did not know."""
+    text = model.variance.text
+    slot = 1 + text.config.languages.index(language.id)
+    unknown = [phone for phone in range(inventory.EXCLAMATION + 1, inventory.size()) if phone not in known.known]
+    of_styles = slice(slot * STYLES_A_LANGUAGE, (slot + 1) * STYLES_A_LANGUAGE)
+    model.requires_grad_(False)
+    for table, rows in ((text.symbols, unknown), (text.languages, slot), (text.styles, of_styles)):
+        learns = table.weight.new_zeros(len(table.weight), 1)
+        learns[rows] = 1.0
+        table.weight.requires_grad_(True).register_hook(lambda gradient, learns=learns: gradient * learns.to(gradient.device))
 
 
 def aligner_job(model, mixed, task: dict, seed: int):

@@ -66,13 +66,15 @@ def subset(dump, out, languages, without, minutes):
 @click.option("--share", type=click.FloatRange(0, 1, max_open=True), default=0.5, show_default=True,
               help="Of an epoch that is replayed.")  # fmt: skip
 @click.option("--hours", type=click.FloatRange(0), default=1.0, show_default=True, help="Of the old store at most.")
+@click.option("--learn", type=click.Choice(["rows", "all"]), default="rows", show_default=True,
+              help="Of an acoustic model: rows of new phones and language, which leaves old languages as they are; or all.")
 @click.option("--voices-from-minutes", type=click.FloatRange(0), default=1.0, show_default=True,
               help="New speakers with so much speech become voices.")  # fmt: skip
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option("--config", metavar="FILE", help="YAML of this stage.")
 @click.option("--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Change one value; may be repeated.")
-def adapt(model, dump, replay, text_file, language, exp, out, minutes, max_steps, share, hours, voices_from_minutes, device,
-          config, overrides):  # fmt: skip
+def adapt(model, dump, replay, text_file, language, exp, out, minutes, max_steps, share, hours, learn, voices_from_minutes,
+          device, config, overrides):  # fmt: skip
     """Teach a model a further language without forgetting the old ones, and export it with its voices.
 
     YAML sections: task, train.
@@ -88,7 +90,7 @@ def adapt(model, dump, replay, text_file, language, exp, out, minutes, max_steps
     elif dump and replay and exp and not text_file:
         train = _dataclass(TrainConfig, given["train"]) if given["train"] else None
         written = adaptation.main(model, dump, replay, exp, out, minutes, device, given["task"], train, share, hours, max_steps,
-                                  voices_from_minutes)  # fmt: skip
+                                  voices_from_minutes, learn)  # fmt: skip
     else:
         raise UsageError("give --dump, --replay and --exp, or --text with --language.", where="adapt", code="adapt.input")
     told = written["adapted"]

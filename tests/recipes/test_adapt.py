@@ -201,7 +201,7 @@ def test_an_adapted_model_keeps_its_voices_and_adds_minutes(model, stores, tmp_p
     new, old = stores
     quick = TrainConfig(learning_rate=1e-2, warmup_steps=1, ema_decay=0.5, precision="32-true", validate_steps=100)
     config = adapt.main(model, new, old, tmp_path / "exp", tmp_path / "out", 5, task={"budget": 600}, config=quick, max_steps=3,
-                        voices_from_minutes=0.1)  # fmt: skip
+                        voices_from_minutes=0.1, learn="all")  # fmt: skip
     assert config["minutes"] == {"de": 10.0, "fr": 10.0, "ml": 0.3} and config["corpora"] == {"cde": 10.0, "cml": 0.3}
     assert config["phones"]["de"] == HOUSE["phones"]["de"] and sum(config["phones"]["ml"].values()) == 8 * 8
     assert config["adapted"]["language"] == "ml" and config["began_from"]["steps"] == 7 and config["steps"] == 3
@@ -214,6 +214,25 @@ def test_an_adapted_model_keeps_its_voices_and_adds_minutes(model, stores, tmp_p
     heard = after.variance.voice(torch.from_numpy(voices["anna"].reference)).style.detach().numpy()
     assert np.allclose(heard, voices["anna"].style, atol=2e-2)  # float16 weights; the encoder of voices did not learn
     assert not np.allclose(voices["m1"].style, voices["anna"].style, atol=0.1)
+
+
+def test_where_only_rows_learn_nothing_else_changes_to_the_bit(model, stores, tmp_path):
+    from recipes.train.loop import TrainConfig
+
+    new, old = stores
+    quick = TrainConfig(learning_rate=1e-2, warmup_steps=1, ema_decay=0.5, precision="32-true", validate_steps=100)
+    config = adapt.main(model, new, old, tmp_path / "exp", tmp_path / "out", 5, task={"budget": 600}, config=quick, max_steps=3)
+    assert config["adapted"]["learned"] == "rows" and config["adapted"]["replay_minutes"] == 0
+    before, after = (load_acoustic(place)[0].half().float().state_dict() for place in (model, tmp_path / "out"))
+    tables = [f"variance.text.{name}.weight" for name in ("symbols", "languages", "styles")]
+    for name, value in before.items():
+        if not name.startswith(adapt.HEAD) and name not in tables:
+            assert torch.equal(value, after[name]), name
+    for name, rows in zip(tables[1:], (1, STYLES_A_LANGUAGE), strict=True):
+        assert torch.equal(before[name], after[name][:-rows])
+        assert not torch.allclose(after[name][-rows:], before[name][rows : 2 * rows], atol=1e-3)  # it began as German
+    known = ids_of(KNOWN)
+    assert torch.equal(before[tables[0]][known], after[tables[0]][known])
 
 
 def test_sentences_alone_give_a_model_that_says_it_never_heard_the_language(model, tmp_path):

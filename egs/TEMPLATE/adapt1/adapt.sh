@@ -15,7 +15,8 @@ model=../tts1/exp/models/fs2          # the fs2 or megatts that gets the languag
 aligner=../tts1/exp/models/aligner
 replay=../tts1/dump                   # feature store of the old languages, aligned
 replay_pack=       # a packed corpus (recipes pack) in its place
-share=0.5          # of every epoch that is replayed
+learn=rows         # of the acoustic model: the rows of new phones and language, or all
+share=0.5          # of every epoch that is replayed, where all learns
 hours=1            # of the replayed store at most
 aligner_minutes=4  # budget of each aligner
 acoustic_minutes=10
@@ -89,7 +90,7 @@ if begin 6 "adapt"; then
                 --out "$models/$name-0"
         else
             adapt "$name-$m" acoustic "$acoustic_minutes" "$acoustic_steps" --model "$model" --dump "$exp/dump-$m" \
-                --voices-from-minutes "$voices_from_minutes"
+                --learn "$learn" --voices-from-minutes "$voices_from_minutes"
         fi
     done
 fi
