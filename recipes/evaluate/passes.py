@@ -13,6 +13,7 @@ from recipes.evaluate.figures import rate_figure
 from recipes.evaluate.naturalness import dnsmos
 from recipes.evaluate.per import Recogniser, phone_edits
 from recipes.progress import track
+from tts.base.errors import UsageError
 
 Wav = np.ndarray  # [S] float32 at 24 kHz
 
@@ -31,11 +32,16 @@ def quality(
         clips: Two or more a speaker; speakers with one are left out.
         speak: (clip, passes) -> samples and real-time factor of its text in its speaker's voice.
         judges: Name -> embedding of samples, of length one; similar is the mean cosine to the speaker's other recordings.
+
+    Raises:
+        UsageError: no speaker has two clips.
     """
     speakers: dict[str, list[Utterance]] = {}
     for clip in clips:
         speakers.setdefault(clip.speaker, []).append(clip)
     clips = [clip for clip in clips if len(speakers[clip.speaker]) > 1]
+    if not clips:
+        raise UsageError("no speaker has two clips.", where="--per-corpus", code="evaluate.clips", fix="Take more clips.")
     natural = {clip.id: {name: judge(samples(clip)) for name, judge in judges.items()} for clip in clips}
     records, edits = [], {}
     for clip in track(clips, "passes"):

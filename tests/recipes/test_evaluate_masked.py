@@ -8,6 +8,7 @@ import pytest
 
 from recipes.datadir import Utterance
 from recipes.evaluate import enhance, passes
+from tts.base.errors import UsageError
 from tts.base.rng import normal
 
 RATE = 24_000
@@ -40,6 +41,8 @@ def test_passes_stand_beside_the_recordings(monkeypatch):
     found = [row["similarity, pitch"].value for row in rows]
     assert found[0] == pytest.approx(1.0) and found[0] > found[2] > found[1]
     assert rows[0]["RTF"].value is None and rows[1]["RTF"].value == pytest.approx(0.1) and len(records) == 15
+    with pytest.raises(UsageError, match="two clips"):
+        passes.quality(clips[-1:], None, [1], None, None, {})
 
 
 def test_extension_is_judged_above_the_cutoff_alone(monkeypatch):
