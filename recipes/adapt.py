@@ -35,8 +35,10 @@ from tts.models.text import STYLES_A_LANGUAGE
 from vocoder.nn.checkpoint import build, load_config, load_into, load_model, save_model
 from vocoder.nn.config import from_dict
 
-TRAIN = TrainConfig(learning_rate=2e-4, warmup_steps=40, ema_decay=0.99, validate_steps=200)
-LEARN = ("rows", "all")
+TRAIN = {  # by what learns
+    "all": TrainConfig(learning_rate=2e-4, warmup_steps=40, ema_decay=0.99, validate_steps=200),
+    "rows": TrainConfig(learning_rate=3e-3, warmup_steps=20, ema_decay=0.98, validate_steps=200),
+}
 HEAD = "variance.speakers."  # tells the training speakers apart: of training only, made anew
 
 
@@ -76,16 +78,17 @@ def main(
         ModelError: A folder is no model.
         DataError: The model does not say what it heard.
     """
-    before, exp, config = load_config(model), Path(exp), config or TRAIN
+    before, exp = load_config(model), Path(exp)
     kind = before["kind"]
     if kind not in ("acoustic", "aligner"):
         raise UsageError(f"is of kind {kind!r}, which has no phones.", where=model, code="adapt.kind",
                          fix="Adapt an fs2, a megatts or an aligner.")  # fmt: skip
-    if learn not in LEARN:
-        raise UsageError(f"learn is {learn!r:.40}.", where="learn", code="adapt.learn", fix=f"Give {' or '.join(LEARN)}.")
+    if learn not in TRAIN:
+        raise UsageError(f"learn is {learn!r:.40}.", where="learn", code="adapt.learn", fix=f"Give {' or '.join(TRAIN)}.")
     fresh = Corpus(Path(dump) / "train")
     language = language_of(fresh)
     rows = kind == "acoustic" and learn == "rows"
+    config = config or TRAIN["rows" if rows else "all"]
     share = 0.0 if rows else share
     used = mix(dump, replay, exp / "mix", share, hours)
     if kind == "acoustic":

@@ -89,7 +89,7 @@ if begin 6 "adapt"; then
             recipes adapt --model "$model" --text "$exp/text" --language "$(cut -d " " -f 2 "$data/train/utt2lang" | head -n 1)" \
                 --out "$models/$name-0"
         else
-            adapt "$name-$m" acoustic "$acoustic_minutes" "$acoustic_steps" --model "$model" --dump "$exp/dump-$m" \
+            adapt "$name-$m" "$learn" "$acoustic_minutes" "$acoustic_steps" --model "$model" --dump "$exp/dump-$m" \
                 --learn "$learn" --voices-from-minutes "$voices_from_minutes"
         fi
     done
