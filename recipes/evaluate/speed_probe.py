@@ -1,4 +1,5 @@
-"""``python -m recipes.evaluate.speed_probe JSON``: one measured run in a fresh process; prints one JSON object.
+"""``python -m recipes.evaluate.speed_probe JSON``: one measured run in a fresh process, set up as ``tts synth`` is; prints one
+JSON object.
 
 Memory is the high-water mark of this process and of the workers it started. It is read from /proc, because ``getrusage`` inherits
 the parent's peak over fork and exec.
@@ -13,6 +14,8 @@ import resource
 import sys
 import time
 from pathlib import Path
+
+from tts.cli import steady_memory
 
 
 def measure(request: dict) -> dict[str, float]:
@@ -59,4 +62,5 @@ def peak_mib(pid: int | None = None) -> float:
 
 
 if __name__ == "__main__":
+    steady_memory()
     print(json.dumps(measure(json.loads(sys.argv[1]))))
