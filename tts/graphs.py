@@ -59,7 +59,7 @@ class Graph:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # its threads and torch's share the cores
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # torch's threads need the cores in between
         self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self.names = [each.name for each in self.session.get_inputs()]
 
