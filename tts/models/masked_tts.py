@@ -34,7 +34,7 @@ from tts.models.fs2 import coloured
 from tts.models.masked import OPEN, MaskedConfig, MaskedModel, Sampling, generator
 from tts.models.reference import reference_crop
 from tts.models.text import expand, position_in_phone
-from tts.models.variance import PITCH_CENTRE, PITCH_SCALE, PhonePlan, VoiceTensors, phone_tensors
+from tts.models.variance import PITCH_CENTRE, PITCH_SCALE, PhonePlan, VoiceTensors
 
 PROMPT_FRAMES = 150  # 2 s of the reference stand before a clause
 PITCH_COLUMNS = 3  # columns that the pitch is a mean over: phones in synthesis, frames in training
@@ -110,13 +110,14 @@ class MaskedTts(nn.Module):
         token = token_of_frame(durations, n_frames)
         return torch.cat([expand(hidden, token), position_in_phone(durations, token)], dim=-1)[:, ::FRAMES_A_UNIT]
 
-    def token_columns(self, units: Tensor, pitch: Tensor, phones: Tensor | None = None) -> Tensor:
+    def token_columns(self, units: Tensor, pitch: Tensor, phones: Tensor | None = None, untold: Tensor | None = None) -> Tensor:
         """What the tokens are told by.
 
         Args:
             units: int64 [B, 2, U].
             pitch: [B, T], normalised log F0 of every frame.
             phones: [B, U, C + 2], what the units are told by; None: nobody knows.
+            untold: [B, columns] bool: where nobody knows the phones all the same, as of a prompt.
 
         Returns:
             [B, whole columns, column_dim].
@@ -131,6 +132,7 @@ class MaskedTts(nn.Module):
             said = pitch.new_zeros(len(pitch), columns, self.config.units.column_dim)
         else:
             said = phones[:, : columns * each].unflatten(1, (-1, each)).mean(2)
+            said = said if untold is None else said.masked_fill(untold[..., None], 0.0)
         return torch.cat([self.unit_codes(codes).flatten(2), said, level[..., None]], dim=-1)
 
     def grid_of(self, codes: Tensor) -> Tensor:
@@ -161,14 +163,9 @@ class MaskedTts(nn.Module):
             if self.training and self.config.unit_noise:
                 wrong = torch.rand(units.shape, device=units.device) < self.config.unit_noise
                 units = torch.where(wrong, torch.randint_like(units, self.config.units.codebook_size), units)
-            columns = torch.where(
-                prompt[..., None],
-                self.token_columns(units, batch["pitch"]),
-                self.token_columns(units, batch["pitch"], phones),
-            )
             losses["tokens"] = self.tokens.loss({
-                "grid": grid, "mask": batch["column_mask"], "columns": columns, "voice": batch["style"],
-                "fixed": prompt[:, None].expand_as(grid),
+                "grid": grid, "mask": batch["column_mask"], "columns": self.token_columns(units, batch["pitch"], phones, prompt),
+                "voice": batch["style"], "fixed": prompt[:, None].expand_as(grid),
             })["codes"]  # fmt: skip
         return losses
 
@@ -180,7 +177,7 @@ class MaskedTts(nn.Module):
         number of the clause. There is no solver.
         """
         changes = {name: value for name, value in (("steps", steps), ("guidance", guidance)) if value is not None}
-        told = self.told(phones, plan)
+        told = self.told(phones, voice, plan)
         units = self.said(told, voice, replace(UNITS, **changes), generator(noise[0], ("units", *noise[1:])))
         grid = self.sounded(units, told, voice, plan, replace(TOKENS, **changes), generator(noise[0], ("tokens", *noise[1:])))
         mel, f0, hint = self.companions.codec.model.controls(self.codes_of(grid))
@@ -188,9 +185,9 @@ class MaskedTts(nn.Module):
         total = int(np.sum(plan.durations))
         return coloured(mel[0, :total] + gain, voice), f0[0, :total], hint[0, :total]
 
-    def told(self, phones, plan: PhonePlan) -> Tensor:
+    def told(self, phones, voice: VoiceTensors, plan: PhonePlan) -> Tensor:
         """Phones of a planned clause, stretched over its units: [1, U, C + 2], U = ceil(T / 2)."""
-        hidden = self.companions.acoustic.variance.text(*phone_tensors(phones))
+        hidden = self.companions.acoustic.variance.hidden(phones, voice, plan)
         durations = torch.from_numpy(np.asarray(plan.durations, np.int64))[None]
         return self.unit_columns(hidden, durations, int(durations.sum()))
 

@@ -219,11 +219,15 @@ class VarianceAdaptor(nn.Module):
         """(conditions [1, T, decoder_dim], pitch of frame [1, T], cond [1, style_dim], tokens [1, M, D]) of a plan."""
         return self.framed(*self.said(phones, voice, plan))
 
-    def said(self, phones, voice: VoiceTensors, plan: PhonePlan) -> tuple[Tensor, ...]:
-        """The arguments of :meth:`framed` for a plan."""
+    def hidden(self, phones, voice: VoiceTensors, plan: PhonePlan) -> Tensor:
+        """What the text encoder says of a planned clause, [1, N, D]; taken from its forecast if that is there."""
         kept = plan.forecast
         known = kept is not None and kept.fits(phones, voice, plan.codes)
-        hidden = kept.hidden if known else self.encoded(*phone_tensors(phones)[:3])
+        return kept.hidden if known else self.encoded(*phone_tensors(phones)[:3])
+
+    def said(self, phones, voice: VoiceTensors, plan: PhonePlan) -> tuple[Tensor, ...]:
+        """The arguments of :meth:`framed` for a plan."""
+        hidden = self.hidden(phones, voice, plan)
         durations = torch.from_numpy(np.asarray(plan.durations, dtype=np.int64))[None]
         spoken = (durations > 0).float()
         pitch = (torch.from_numpy(np.log(plan.pitch))[None].float() - PITCH_CENTRE) / PITCH_SCALE * spoken
