@@ -49,6 +49,7 @@ STAGES = {
     "lhotse": ("recipes.stages.packing", "lhotse", "Data directories as lhotse manifests."),
     "shards": ("recipes.stages.packing", "shards", "Data directories as tar files of WebDataset."),
     "units": ("recipes.stages.units", "units", "Discrete units of every utterance of a feature store."),
+    "told-units": ("recipes.stages.units", "told_units", "Units that a txt2vec tells of the utterances of a feature store."),
     "units-kmeans": ("recipes.stages.units", "units_kmeans", "Centres of k-means units over any extractor's features."),
     "run": ("recipes.stages.packing", "run", "Parallel jobs with a log each, as Kaldi's run.pl."),
 }

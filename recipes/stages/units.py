@@ -29,6 +29,17 @@ def units(dump, extractor, download, nj):
                        f"{facts.n_entries} codes of {facts.extractor} ({facts.units_id})")  # fmt: skip
 
 
+@click.command("told-units", epilog="Example:  python -m recipes told-units --dump dump --txt2vec exp/models/txt2vec")
+@DUMP
+@click.option("--txt2vec", required=True, metavar="DIR", help="Model folder.")
+def told_units(dump, txt2vec):
+    """Units that a txt2vec tells of the aligned utterances, for vec2mel and vec2wav to learn from (task.told)."""
+    from recipes.train.txt2vec import tell_units
+
+    counts = tell_units(txt2vec, dump)
+    click.echo("told-units: " + ", ".join(f"{split}: {count:,} utterances" for split, count in counts.items()))
+
+
 @click.command("units-kmeans", epilog="Example:  python -m recipes units-kmeans --features house --out exp/km.safetensors")
 @DUMP
 @click.option("--features", required=True, metavar="NAME", help="transformers:PLACE#LAYER, house, aligner or mel.")

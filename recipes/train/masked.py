@@ -46,6 +46,7 @@ class MaskedTask:
     balance: float = 0.5  # weight of a language: its share of frames to this power
     speaker_balance: float = 0.7  # weight of a speaker within it: the same; 1 = every utterance counts alike
     prompts: float = 0.7  # share of the items of which the first columns, any number of them, are given
+    told: float = 0.0  # share of the items whose tokens hear the units that the model itself finds
     pitch_noise: float = 0.15  # deviation that an item's pitch is moved by, in the model's own scale
 
     def __post_init__(self):
@@ -98,6 +99,7 @@ class MaskedTraining(Task):
             "codes": pad(codes, np.int64).transpose(1, 2),
             "columns": columns,
             "prompts": torch.tensor(prompts),
+            "tell": torch.from_numpy(rng.random(len(keys)) < (task.told if split == "train" else 1.0)),
             "moved": torch.from_numpy(rng.standard_normal((len(keys), 1)).astype(np.float32)) * task.pitch_noise,
         }
 
@@ -117,7 +119,7 @@ class MaskedTraining(Task):
             "column_mask": length_mask(batch["columns"], frames // size),
             "pitch": (batch["log_f0"] - PITCH_CENTRE) / PITCH_SCALE + batch["moved"],
             "prompt": length_mask(batch["prompts"], frames // size),
-        }
+        } | ({"tell": batch["tell"]} if self.task.told else {})
 
     def validate(self, model, step: int) -> dict[str, float]:
         """The training losses on dev."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,13 +19,16 @@ import torch
 from recipes.batch import FrameBatches, lengths, pad
 from recipes.config import over
 from recipes.export import record_model
+from recipes.progress import track
 from recipes.spelled import characters_of, spelling_of
+from recipes.store import StoreWriter
 from recipes.train.acoustic import repeats
 from recipes.train.loop import Player, Task, TrainConfig, device_of, move, train
 from recipes.train.unit_corpus import Books, UnitCorpus, before, facts, languages_of
+from recipes.units import read_facts
 from tts.aligner import N_MARKS
 from tts.base.errors import ModelError, UnavailableError
-from tts.models.txt2vec import Txt2vec, Txt2vecConfig, transformers_package
+from tts.models.txt2vec import Txt2vec, Txt2vecConfig, load_txt2vec, transformers_package
 from tts.models.units import NO_CODE
 from vocoder.nn.checkpoint import load_config, load_model
 from vocoder.nn.config import from_dict, to_dict
@@ -53,7 +57,8 @@ class Txt2vecTraining(Task):
         self.players = [Player("model", model, self.losses)]
 
     def batch(self, step: int) -> dict:
-        return self.collated("train", self.batches(step), np.random.default_rng([self.seed, step, 13]))
+        rng = np.random.default_rng([self.seed, step, 13])
+        return collated(self.corpus, "train", self.batches(step), rng, self.model.config)
 
     def losses(self, batch: dict, step: int, scratch: dict) -> dict:
         if self.model.config.front == "xphonebert":
@@ -61,34 +66,68 @@ class Txt2vecTraining(Task):
             self.model.text.bert.requires_grad_(learns).train(learns)
         return self.model.loss(batch)
 
-    def collated(self, split: str, keys: list[str], rng) -> dict:
-        """The batch that ``Txt2vec.loss`` takes."""
-        corpus, config = getattr(self.corpus, split), self.model.config
-        columns = [tokens_of(corpus, key, config) for key in keys]
-        ids, styles, langs, durations = ([np.asarray(row[i]) for row in columns] for i in range(4))
-        return {
-            "keys": keys,
-            "ids": pad(ids, np.int64),
-            "styles": pad(styles, np.int64),
-            "langs": pad(langs, np.int64),
-            "durations": pad(durations, np.int64),
-            "text_lengths": lengths(ids),
-            "frame_lengths": torch.tensor([int(row.sum()) for row in durations]),
-            "units": pad([self.corpus.units(split, key) for key in keys], np.int64, NO_CODE),
-            "speaker": self.corpus.embeddings(split, keys, rng),
-        }
-
     def validate(self, model, step: int) -> dict[str, float]:
         """The training losses on dev, and the share of right codes, mean over books."""
         keys, totals = self.corpus.dev_keys[:: max(1, len(self.corpus.dev_keys) // DEV)][:DEV], {}
         for i in range(0, len(keys), 8):
-            batch = move(self.collated("dev", keys[i : i + 8], np.random.default_rng(i)), device_of(model))
-            scratch: dict = {}
+            scratch, batch = {}, collated(self.corpus, "dev", keys[i : i + 8], np.random.default_rng(i), self.model.config)
+            batch = move(batch, device_of(model))
             losses, real = model.loss(batch, scratch), batch["units"][..., 0] != NO_CODE
             right = (scratch["logits"].argmax(-1) == batch["units"])[real].float().mean()
             for name, value in (losses | {"right": right}).items():
                 totals.setdefault(name, []).append(float(value))
         return {name: float(np.mean(values)) for name, values in totals.items()}
+
+
+def collated(corpus: UnitCorpus, split: str, keys: list[str], rng, config: Txt2vecConfig) -> dict:
+    """The batch that ``Txt2vec.loss`` takes."""
+    columns = [tokens_of(getattr(corpus, split), key, config) for key in keys]
+    ids, styles, langs, durations = ([np.asarray(row[i]) for row in columns] for i in range(4))
+    return {
+        "keys": keys,
+        "ids": pad(ids, np.int64),
+        "styles": pad(styles, np.int64),
+        "langs": pad(langs, np.int64),
+        "durations": pad(durations, np.int64),
+        "text_lengths": lengths(ids),
+        "frame_lengths": torch.tensor([int(row.sum()) for row in durations]),
+        "units": pad([corpus.units(split, key) for key in keys], np.int64, NO_CODE),
+        "speaker": corpus.embeddings(split, keys, rng),
+    }
+
+
+def tell_units(folder, dump, seed: int = 0) -> dict[str, int]:
+    """Likeliest units of a txt2vec for aligned utterances, by their own durations and in their speakers' voices.
+
+    They become a feature of the store (``UnitCorpus.told_name``), which ``vec2mel`` and ``vec2wav`` may learn from beside the
+    units of the recordings: in synthesis they get nothing else.
+
+    Returns:
+        How many utterances of each split.
+
+    Raises:
+        ModelError: the model knows other units than the store has.
+    """
+    model, config = load_txt2vec(folder)
+    found = read_facts(Path(dump) / "train")
+    if found.units_id != config["units_id"]:
+        raise ModelError(f"the model knows units {config['units_id']}, the store has {found.units_id}.", where=folder,
+                         code="units.extractor", fix="Make units with the extractor of the model.")  # fmt: skip
+    corpus = UnitCorpus(dump, Books.of(found.extractor), True, 10**9)
+    model.codebooks.copy_(corpus.books.vectors)
+    counts = {}
+    for split, keys in (("train", list(corpus.frames)), ("dev", corpus.dev_keys)):
+        utterances, rng = getattr(corpus, split), np.random.default_rng(seed)
+        keys = sorted(keys, key=utterances.frames)
+        batches = [keys[i : i + 8] for i in range(0, len(keys), 8)]
+        with StoreWriter(utterances.dump, corpus.told_name, "int16", found.n_groups) as store, torch.inference_mode():
+            for batch in track(batches, f"told {split}"):
+                scratch: dict = {}
+                model.loss(collated(corpus, split, batch, rng, model.config), scratch)
+                for key, codes in zip(batch, scratch["logits"].argmax(-1).numpy(), strict=True):
+                    store.add(key, codes[: corpus.config.n_units(utterances.frames(key))])
+        counts[split] = len(keys)
+    return counts
 
 
 def tokens_of(corpus, key: str, config: Txt2vecConfig) -> tuple:

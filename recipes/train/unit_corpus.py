@@ -18,9 +18,10 @@ from codec.units.unitfile import UnitFacts
 from recipes.augment import warp_bandwidth, warp_f0, warp_mel
 from recipes.batch import Corpus, lengths, pad
 from recipes.config import over
+from recipes.store import Store
 from recipes.train.acoustic import dropped
 from recipes.units import read_facts
-from tts.base.errors import DataError, ModelError
+from tts.base.errors import DataError, ModelError, NoInputError
 from tts.models.reference import reference_crop
 from tts.models.speaker import SpeakerEncoder
 from tts.models.units import NO_CODE, LayersConfig, UnitsConfig, first_of_units
@@ -83,10 +84,11 @@ class UnitCorpus:
         """Layers of a model that is to know every language of the corpus."""
         return LayersConfig(languages_of(self.train), speaker_dim=self.encoder.model.config.dim)
 
-    def sound(self, split: str, keys: list[str], rng, warps=None) -> dict:
+    def sound(self, split: str, keys: list[str], rng, warps=None, told: float = 0.0) -> dict:
         """What ``vec2mel`` takes of some utterances; ``warps`` are percents by which speakers are made larger or smaller.
 
-        The units are those of the recording: of a warped one only sound and embedding change.
+        The units are those of the recording: of a warped one only sound and embedding change. ``told`` is the share of the
+        utterances that have them as a txt2vec tells them.
         """
         corpus, warps = getattr(self, split), warps or [0] * len(keys)
         rows = [corpus.utterances[key] for key in keys]
@@ -95,7 +97,7 @@ class UnitCorpus:
             return [how(np.asarray(corpus.get(name, key)), percent) for key, percent in zip(keys, warps, strict=True)]
 
         mels, f0s = warped(warp_mel, "mel"), warped(warp_f0, "f0")
-        units = [self.units(split, key) for key in keys]
+        units = [self.units(split, key, told > 0 and rng.random() < told) for key in keys]
         bands = [warp_bandwidth(float(row.bandwidth_hz), percent) for row, percent in zip(rows, warps, strict=True)]
         return {
             "keys": keys,
@@ -116,11 +118,35 @@ class UnitCorpus:
         drawn = [self.speakers[split].draw(key, rng, percent) for key, percent in zip(keys, warps, strict=True)]
         return torch.from_numpy(np.stack(drawn))
 
-    def units(self, split: str, key: str) -> np.ndarray:
-        """Codes of an utterance, int64 [U, G], as many as its frames last: the store may have one more or less."""
+    def units(self, split: str, key: str, told: bool = False) -> np.ndarray:
+        """Codes of an utterance, int64 [U, G], as many as its frames last: the store may have one more or less.
+
+        ``told``: as a txt2vec tells them, where one did; utterances without text keep their own.
+
+        Raises:
+            NoInputError: none told any.
+        """
         corpus = getattr(self, split)
-        codes, size = np.asarray(corpus.get("units", key), np.int64), self.config.n_units(corpus.frames(key))
+        name = self.told_name if told and key in self.told(split) else "units"
+        codes, size = np.asarray(corpus.get(name, key), np.int64), self.config.n_units(corpus.frames(key))
         return np.pad(codes[:size], ((0, size - min(size, len(codes))), (0, 0)), mode="edge")
+
+    @property
+    def told_name(self) -> str:
+        """Feature of the store: units as a txt2vec tells them. Those of other codebooks have another name."""
+        return f"told.{self.books.facts.units_id}"
+
+    def told(self, split: str) -> Store:
+        """What a txt2vec told of a split, by ``recipes.train.txt2vec.tell_units``.
+
+        Raises:
+            NoInputError: none did.
+        """
+        try:
+            return getattr(self, split).store(self.told_name)
+        except NoInputError as error:
+            raise NoInputError("no txt2vec has told units here.", where=getattr(self, split).dump,
+                               fix="Run python -m recipes told-units first, or set task.told to 0.") from error  # fmt: skip
 
     def languages(self, split: str, key: str) -> np.ndarray:
         """Language id of each unit [U]: that of the phone that sounds, or of the utterance where nothing is aligned."""

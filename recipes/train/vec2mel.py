@@ -40,6 +40,7 @@ class Vec2melTask:
     speaker_balance: float = 1.0
     warp: float = 0.3  # share of utterances whose speaker is made larger or smaller
     extractor: str = "house"  # whose units they are
+    told: float = 0.0  # share of the utterances whose units are those of a txt2vec, of python -m recipes told-units
     adversarial_from: int | None = None  # step at which discriminators of mel windows join; None = never
     adversarial_weight: float = 0.1
     feature_weight: float = 0.5
@@ -57,7 +58,7 @@ class Vec2melTraining(Task):
 
     def batch(self, step: int) -> dict:
         rng, keys = np.random.default_rng([self.seed, step, 11]), self.batches(step)
-        return self.corpus.sound("train", keys, rng, [draw_warp(rng, self.task.warp) for _ in keys])
+        return self.corpus.sound("train", keys, rng, [draw_warp(rng, self.task.warp) for _ in keys], self.task.told)
 
     def predict(self, batch: dict, scratch: dict) -> dict:
         """The model's losses, once a step; mels cut to the band of the recording for the discriminators."""
@@ -87,12 +88,13 @@ class Vec2melTraining(Task):
         return losses
 
     def validate(self, model, step: int) -> dict[str, float]:
-        """The training losses on dev."""
+        """The training losses on dev; ``told/``: of told units."""
         keys, totals = self.corpus.dev_keys[:: max(1, len(self.corpus.dev_keys) // DEV)][:DEV], {}
-        for i in range(0, len(keys), 8):
-            batch = self.corpus.sound("dev", keys[i : i + 8], np.random.default_rng(i))
-            for name, value in model.loss(move(batch, device_of(model))).items():
-                totals.setdefault(name, []).append(float(value))
+        for told, start in ((0.0, ""), (1.0, "told/"))[: 1 + (self.task.told > 0)]:
+            for i in range(0, len(keys), 8):
+                batch = self.corpus.sound("dev", keys[i : i + 8], np.random.default_rng(i), told=told)
+                for name, value in model.loss(move(batch, device_of(model))).items():
+                    totals.setdefault(start + name, []).append(float(value))
         return {name: float(np.mean(values)) for name, values in totals.items()}
 
 

@@ -45,6 +45,7 @@ DEV_CLIPS = 32  # crops that are judged
 @dataclass(frozen=True)
 class Vec2wavTask(VocoderTask):
     extractor: str = "house"  # whose units they are
+    told: float = 0.0  # share of the crops whose units are those of a txt2vec, of python -m recipes told-units
     wave_from: int = 1500  # step at which the generator joins
     commitment_weight: float = 1.0
     prior_weight: float = 0.1
@@ -82,23 +83,27 @@ class Vec2wavTraining(VocoderTraining):
         keys = [str(key) for key in rng.choice(self.keys, self.task.batch_size, p=self.shares)]
         ticks = [(self.corpus.frames[key] - self.size) // self.clock.numerator + 1 for key in keys]
         starts = [int(rng.integers(0, n)) for n in ticks]
-        batch = self.crops("train", keys, starts) | {"speaker": self.corpus.embeddings("train", keys, rng)}
+        told = self.task.told and rng.random(len(keys)) < self.task.told
+        batch = self.crops("train", keys, starts, told) | {"speaker": self.corpus.embeddings("train", keys, rng)}
         jitter = 1 + self.task.f0_jitter * torch.from_numpy(rng.standard_normal((len(keys), 1)).astype(np.float32))
         flipped = torch.from_numpy(rng.random(tuple(batch["f0"].shape)) < self.task.voicing_flips)
         return batch | {"f0": torch.where(flipped, 0.0, batch["f0"] * jitter)}
 
-    def crops(self, split: str, keys: list[str], starts: list[int]) -> dict:
-        """Parts of some utterances, with the units AROUND them; starts count the times at which both clocks tick."""
+    def crops(self, split: str, keys: list[str], starts: list[int], told=False) -> dict:
+        """Parts of some utterances, with the units AROUND them; starts count the times at which both clocks tick.
+
+        ``told`` [B]: whether an utterance has its units as a txt2vec tells them.
+        """
         corpus, sounds = getattr(self.corpus, split), getattr(self, split)  # utterances; samples and pitch
         rows: dict[str, list] = {name: [] for name in ("wav", "mel", "f0", "log_f0", "units", "languages")}
-        for key, start in zip(keys, starts, strict=True):
+        for key, start, tells in zip(keys, starts, np.broadcast_to(told, len(keys)), strict=True):
             frames = slice(start * self.clock.numerator, start * self.clock.numerator + self.size)
             unit, n_units, f0 = start * self.clock.denominator, int(self.size / self.clock), sounds.f0[key]
             rows["wav"].append(sounds.wav[key][frames.start * HOP_LENGTH : frames.stop * HOP_LENGTH].astype(np.float32) / 32767)
             rows["mel"].append(np.asarray(corpus.get("mel", key)[frames], np.float32))
             rows["f0"].append(f0[frames])
             rows["log_f0"].append(interpolate_log_f0(f0)[frames])
-            rows["units"].append(around(self.corpus.units(split, key), unit, n_units, NO_CODE))
+            rows["units"].append(around(self.corpus.units(split, key, tells), unit, n_units, NO_CODE))
             rows["languages"].append(around(self.corpus.languages(split, key), unit, n_units, 0))
         batch = {name: torch.from_numpy(np.stack(arrays)) for name, arrays in rows.items()}
         bands = [float(corpus.utterances[key].bandwidth_hz) for key in keys]

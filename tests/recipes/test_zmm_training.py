@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from recipes.train.loop import TrainConfig
 from recipes.train.unit_corpus import Books, UnitCorpus
 from recipes.units import FACTS
 from tts.api import Synthesizer
-from tts.base.errors import DataError, ModelError, UsageError
+from tts.base.errors import DataError, ModelError, NoInputError, UsageError
 from tts.models.txt2vec import load_txt2vec
 from tts.models.units import NO_CODE
 from vocoder.nn.checkpoint import load_config
@@ -249,3 +250,34 @@ def test_a_crop_at_the_edge_has_no_units_outside(dump):
     assert np.array_equal(later["units"][0, vec2wav.AROUND], units[3])
     with pytest.raises(UsageError, match="before the waveform"):
         vec2wav.Vec2wavTraining(dump, corpus, net, vec2wav.Vec2wavTask(wave_from=9, adversarial_from=3))
+
+
+def test_decoders_learn_from_told_units(trained, dump, tmp_path):
+    """What a txt2vec tells of an utterance is what it says of its phones, and a share of the training has it in their place."""
+    mine = tmp_path / "dump"
+    shutil.copytree(dump, mine)
+    corpus = UnitCorpus(mine, Books.of("fake"), False, 10**9)
+    with pytest.raises(NoInputError, match="told units"):
+        corpus.sound("train", ["train0"], np.random.default_rng(0), told=1.0)
+    assert txt2vec.tell_units(trained / "models" / "txt2vec", mine) == {"train": 8, "dev": 2}
+    corpus, model = UnitCorpus(mine, Books.of("fake"), False, 10**9), load_txt2vec(trained / "models" / "txt2vec")[0]
+    keys = [f"train{i}" for i in range(8)]
+    columns = {name: corpus.train.get(name, "train4") for name in ("ids", "styles", "langs")}
+    phones = SimpleNamespace(**columns, text="", words=())
+    told = corpus.units("train", "train4", told=True)
+    assert (told == corpus.told("train")["train4"]).all() and (told != corpus.units("train", "train4")).any()
+    spoken = model.units(phones, corpus.embeddings("train", ["train4"], np.random.default_rng(1))[0],
+                         corpus.train.get("durations", "train4"))[0][0]  # fmt: skip
+    assert (spoken.numpy() == told).mean() > 0.9  # of another utterance of the speaker
+    draws = [corpus.sound("train", keys, np.random.default_rng(i), told=0.5)["units"] for i in range(20)]
+    real = corpus.sound("train", keys, np.random.default_rng(0))["units"]
+    assert 0.3 < np.mean([(units == real).flatten(1).all(1).float().mean() for units in draws]) < 0.7
+    for name in ("vec2mel", "vec2wav"):
+        assert train(name, mine, tmp_path / name, 6, task={"told": 1.0}) == 6
+        assert train(name, mine, tmp_path / f"{name}-real", 6) == 6
+        told, real = weights(tmp_path / name), weights(tmp_path / f"{name}-real")
+        assert any((told[tensor] != real[tensor]).any() for tensor in told)
+    with pytest.raises(ModelError, match="units"):
+        facts = UnitFacts.of(Fake())
+        (mine / "train" / FACTS).write_text(json.dumps(asdict(replace(facts, units_id="0" * 12))))
+        txt2vec.tell_units(trained / "models" / "txt2vec", mine)

@@ -118,6 +118,33 @@ def test_training_learns_both_parts_and_one_alone_leaves_the_other(dump, parts, 
     assert not torch.equal(before.tokens.enter.weight, after.tokens.enter.weight)
 
 
+def test_tokens_may_learn_from_the_units_that_the_model_finds(dump, parts, folder, monkeypatch):
+    """Beyond a prompt they hear what they will hear in synthesis; items that are not told hear the recording."""
+    speaker, _ = load_acoustic(parts / "text")
+    model, _ = load_acoustic(folder)
+    job = MaskedTraining(dump, model, speaker.variance, MaskedTask(budget=400, told=0.5, prompts=1.0))
+    batch = job.told(job.collated("train", ["u0", "u1", "u2", "u3"], np.random.default_rng(5)))
+    batch["tell"] = torch.tensor([True, False, True, False])
+    heard = []
+
+    def columns(units, *rest):
+        heard.append(units)
+        return MaskedTts.token_columns(model, units, *rest)
+
+    monkeypatch.setattr(model, "token_columns", columns)
+    model.loss(batch, ("tokens",))
+    phones = model.unit_columns(batch["hidden"], batch["durations"], 2 * batch["units"].shape[2])
+    found, real = model.likeliest(phones, batch["unit_mask"], batch["style"]), batch["unit_mask"]
+    for i, tells in enumerate(batch["tell"].tolist()):
+        first = 2 * int(batch["prompt"][i].sum())
+        assert first and torch.equal(heard[0][i, :, :first], batch["units"][i, :, :first])
+        rest = (found if tells else batch["units"])[i, :, first:]
+        assert torch.equal(heard[0][i, :, first:][:, real[i, first:]], rest[:, real[i, first:]])
+    assert (found != batch["units"])[:, :, 8:].any()
+    plain = MaskedTraining(dump, model, speaker.variance, MaskedTask(budget=400))
+    assert "tell" not in plain.told(plain.collated("train", ["u0"], np.random.default_rng(0)))
+
+
 def test_tokens_go_into_a_grid_of_levels_and_back(parts):
     model = tiny(parts)
     assert model.config.tokens.levels == (12, 4, 4) and model.config.tokens.rows_a_book == 4

@@ -151,7 +151,8 @@ class MaskedTts(nn.Module):
         Args:
             batch: hidden [B, N, C], durations [B, N], style [B, S] of the text side; units int64 [B, 2, U] and unit_mask [B, U];
                 codes int64 [B, n_q, T], column_mask [B, C]; pitch [B, T] normalised log F0, bridged; prompt [B, C] bool: columns
-                that are given.
+                that are given; tell [B] bool (optional): items whose tokens hear the units that this model finds, as in
+                synthesis, not those of the recording.
         """
         losses, prompt = {}, batch["prompt"]
         phones = self.unit_columns(batch["hidden"], batch["durations"], FRAMES_A_UNIT * batch["units"].shape[2])
@@ -160,6 +161,11 @@ class MaskedTts(nn.Module):
             losses["units"] = self.units.loss(given)["codes"]
         if "tokens" in parts:
             grid, units = self.grid_of(batch["codes"]), batch["units"]
+            if "tell" in batch:
+                known = prompt.repeat_interleave(self.config.frames // FRAMES_A_UNIT, dim=1)
+                known = F.pad(known, (0, units.shape[2] - known.shape[1]))
+                found = self.likeliest(phones, batch["unit_mask"], batch["style"])
+                units = torch.where(batch["tell"][:, None, None] & ~known[:, None], found, units)
             if self.training and self.config.unit_noise:
                 wrong = torch.rand(units.shape, device=units.device) < self.config.unit_noise
                 units = torch.where(wrong, torch.randint_like(units, self.config.units.codebook_size), units)
@@ -168,6 +174,12 @@ class MaskedTts(nn.Module):
                 "voice": batch["style"], "fixed": prompt[:, None].expand_as(grid),
             })["codes"]  # fmt: skip
         return losses
+
+    @torch.no_grad()
+    def likeliest(self, phones: Tensor, mask: Tensor, style: Tensor) -> Tensor:
+        """Units [B, 2, U] found in one pass, of what they are told by [B, U, C + 2], mask [B, U] and style [B, S]."""
+        grid = torch.full((len(mask), self.config.units.n_rows, mask.shape[1]), OPEN, device=mask.device)
+        return self.units.logits(self.units(grid, mask, phones, style), 0).argmax(-1)
 
     @torch.inference_mode()
     def infer(self, phones, voice: VoiceTensors, plan: PhonePlan, *, steps=None, guidance=None, solver=None, noise=(0, 0)):

@@ -18,6 +18,7 @@ vocoder=           # a vocoder that the generator of zmm2 begins from; empty: no
 speaks=            # the vocoder that zmm1 takes with it; empty: the house vocoder
 aligner=../tts1/exp/models/aligner
 systems="zmm1 zmm2"
+told=0.5           # share of the utterances whose units are told by txt2vec when the other models learn; 0: none
 txt2vec_minutes=240
 vec2mel_minutes=120
 vec2wav_minutes=240
@@ -51,24 +52,25 @@ fi
 if begin 2 "txt2vec"; then
     train train-txt2vec --exp "$exp/txt2vec" --minutes "$txt2vec_minutes" --config conf/txt2vec.yaml "${units[@]}" \
         --set "model.front=$front" ${start:+--warm-start "$start"} ${txt2vec_steps:+--max-steps "$txt2vec_steps"}
+    recipes export --exp "$exp/txt2vec" --dump "$dump" --out "$models/txt2vec"
+    if [[ $told != 0 ]]; then recipes told-units --dump "$dump" --txt2vec "$models/txt2vec"; fi
 fi
 
 if begin 3 "vec2mel"; then
     if wanted zmm1; then
         train train-vec2mel --exp "$exp/vec2mel" --minutes "$vec2mel_minutes" --config conf/vec2mel.yaml "${units[@]}" \
-            ${vec2mel_steps:+--max-steps "$vec2mel_steps"}
+            --set "task.told=$told" ${vec2mel_steps:+--max-steps "$vec2mel_steps"}
     fi
 fi
 
 if begin 4 "vec2wav"; then
     if wanted zmm2; then
         train train-vec2wav --exp "$exp/vec2wav" --minutes "$vec2wav_minutes" --config conf/vec2wav.yaml "${units[@]}" \
-            ${vocoder:+--vocoder "$vocoder"} ${vec2wav_steps:+--max-steps "$vec2wav_steps"}
+            --set "task.told=$told" ${vocoder:+--vocoder "$vocoder"} ${vec2wav_steps:+--max-steps "$vec2wav_steps"}
     fi
 fi
 
 if begin 5 "export"; then
-    recipes export --exp "$exp/txt2vec" --dump "$dump" --out "$models/txt2vec"
     if wanted zmm1; then
         recipes export --exp "$exp/vec2mel" --dump "$dump" --out "$models/zmm1" --txt2vec "$models/txt2vec" \
             --voices-from-minutes "$voices_from_minutes" ${speaks:+--vocoder "$speaks"}
