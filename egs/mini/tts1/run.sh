@@ -5,4 +5,4 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 ./tts.sh --nj 2 --utterances 4 --voices-from-minutes 0.2 \
-    --aligner-steps 700 --vocoder-steps 120 --acoustic-steps 110 "$@"
+    --aligner-steps 700 --vocoder-steps 120 --acoustic-steps 200 "$@"
