@@ -101,7 +101,7 @@ def test_every_stage_of_the_recipe_runs_and_learns(trained):
     natural = np.mean([clip["natural"] for clip in scores["clips"]])
     assert natural < 0.4  # phone errors on unheard recordings; 0.04 to 0.15 measured, untrained 1.0
     synthetic = np.mean([clip["synthetic"] for clip in scores["clips"]])
-    assert synthetic < 0.5  # 0.15 to 0.17 measured with five seeds; untrained about 1.0
+    assert synthetic < 0.5  # 0.15 to 0.23 measured with five seeds; untrained about 1.0
     assert "Held-out sentences, fs2" in (trained / "exp" / "RESULTS.md").read_text()
 
 
