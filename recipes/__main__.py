@@ -23,6 +23,7 @@ STAGES = {
     "align": ("recipes.stages.training", "align", "Stage 4: durations of every utterance, misfits dropped."),
     "train-speaker": ("recipes.stages.training", "train_speaker", "Stage 5: the speaker encoder."),
     "train-units": ("recipes.stages.training", "train_units", "Train the self-supervised encoder of units."),
+    "train-unit-books": ("recipes.stages.training", "train_unit_books", "Train the quantiser of the units with their encoder."),
     "train-vocoder": ("recipes.stages.training", "train_vocoder", "Stage 5: train the vocoder."),
     "train-codec": ("recipes.stages.training", "train_codec", "Train the speech codec."),
     "train-acoustic": ("recipes.stages.training", "train_acoustic", "Stage 5: train an acoustic model."),

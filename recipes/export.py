@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -85,9 +86,11 @@ def export(exp, dump, out, *, dtype: str = "float16", voices_from_minutes: float
     if facts["kind"] == "txt2vec" and facts["model"]["front"] != "characters":
         config["inventory"] = inventory.digest(facts["model"]["text"]["n_symbols"])
     if facts["kind"] == "units":
+        from recipes.train.unit_books import learned_books
         from recipes.train.units import with_books
 
-        tensors["ema"] = with_books(facts["model"], tensors["ema"], dump)
+        find = learned_books if config.get("books") == "learned" else partial(with_books, dump=dump)
+        tensors["ema"] = find(facts["model"], tensors["ema"])
     written = save_model(out, exported(tensors["ema"]), config, card(facts, step, heard), dtype)
     if facts["kind"] == "acoustic":
         for solver in Path(out).glob("bespoke-*.json"):  # made for the weights that were here before

@@ -68,6 +68,19 @@ def train_units(dump, exp, minutes, device, config, overrides, pack, max_steps, 
     click.echo(f"train-units: step {step:,} in {exp}")
 
 
+@click.command("train-unit-books", epilog="Example:  python -m recipes train-unit-books --exp exp/b --warm-start DIR --minutes 9")
+@training_options
+@click.option("--warm-start", required=True, metavar="DIR", help="The unit encoder whose books are to learn.")
+def train_unit_books(dump, exp, minutes, device, config, overrides, pack, max_steps, warm_start):
+    """The quantiser of the units, and the encoder with it, so that speech can be rebuilt. YAML sections: task, train."""
+    from recipes.train import unit_books
+
+    given = _prepare(config, overrides, ("task", "train"), pack, dump)
+    task = _dataclass(unit_books.UnitBooksTask, given["task"])
+    step = unit_books.main(dump, exp, minutes, warm_start, device, task, _train(given), max_steps)
+    click.echo(f"train-unit-books: step {step:,} in {exp}")
+
+
 @click.command("train-vocoder", epilog="Example:  python -m recipes train-vocoder --exp exp/vocoder --minutes 600")
 @training_options
 @click.option("--mels", metavar="DIR", help="Fine-tune on predicted mels: a store made by synthesis on natural timing.")

@@ -93,8 +93,7 @@ class UnitTraining(Task):
         """Mels as recorded and as heard, [B, T, 100], their lengths, and which units are hidden [B, U]."""
         parts = [part(corpus.frames(key), self.task.longest, rng) for key in keys]
         mels = [np.asarray(corpus.get("mel", key)[here], np.float32) for key, here in zip(keys, parts, strict=True)]
-        heard = [warp_mel(mel, draw_warp(rng, warp)) for mel in mels]
-        heard = [disturbed(mel, rng) if rng.random() < disturb else mel for mel in heard]
+        heard = [heard_of(mel, rng, warp, disturb) for mel in mels]
         silence = np.log(1e-5)
         batch = {"keys": keys, "mel": pad(mels, np.float32, silence), "heard": pad(heard, np.float32, silence)}
         starts = rng.random((len(keys), -(-batch["mel"].shape[1] // 2))) < self.task.hide
@@ -153,6 +152,12 @@ def part(frames: int, longest: int, rng) -> slice:
     """All frames, or a random stretch of ``longest`` that begins with a unit."""
     start = int(rng.integers(0, max(1, frames - longest + 1))) // FRAMES_A_UNIT * FRAMES_A_UNIT
     return slice(start, min(frames, start + longest))
+
+
+def heard_of(mel: np.ndarray, rng, warp: float, disturb: float) -> np.ndarray:
+    """A version of a mel [T, 100]: with these shares from another speaker, through another microphone."""
+    mel = warp_mel(mel, draw_warp(rng, warp))
+    return disturbed(mel, rng) if rng.random() < disturb else mel
 
 
 def cepstra(mel: Tensor, mask: Tensor) -> Tensor:
