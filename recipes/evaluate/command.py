@@ -256,10 +256,11 @@ def systems(context, speech, split, per_corpus, corpora, candidates, speakers, o
     """Every system on the same held-out sentences: house voices, and unseen speakers cloned from another clip."""
     from recipes.evaluate import experiments
     from recipes.evaluate.asr import EnglishRecogniser
-    from recipes.evaluate.clips import by_speaker, read_clips, select, unseen_speakers
+    from recipes.evaluate.clips import by_speaker, read_clips, samples, select, unseen_speakers
     from recipes.evaluate.house import House, text_phones
     from recipes.evaluate.similarity import SpeakerJudge
     from tts.aligner import Aligner
+    from tts.models.zmm import KINDS as ZMM
 
     houses = {name: House.load(model) for name, model in map(named, candidates)}
     first = next(iter(houses.values()))
@@ -276,13 +277,26 @@ def systems(context, speech, split, per_corpus, corpora, candidates, speakers, o
 
         return speak
 
+    def copier(house):
+        def copy(clip):
+            copied = house.copied(clip, samples(clip), house.clone(reference[clip.id]) if clip.id in reference else None)
+            return copied.wav, copied.rtf
+
+        return copy
+
+    models = {}
+    for name, house in houses.items():
+        models[name] = speaker(house)
+        if house.kind in ZMM:
+            models[f"{name}, units of the recording"] = copier(house)
     rows, records = experiments.systems(
-        [*own, *(sentence for sentence, _ in pairs)], {name: speaker(house) for name, house in houses.items()}, text_phones,
+        [*own, *(sentence for sentence, _ in pairs)], models, text_phones,
         Aligner.load().recognise, EnglishRecogniser(), SpeakerJudge(),
         lambda clip: "cloned, unseen" if clip.id in reference else "house")
     write(context, "Systems on the same held-out sentences", rows, records, [
         "Similarity (Resemblyzer) to the recording of the same sentence. Cloned from the speaker's longest other clip. Phones by "
-        "the package's own recogniser, English words by pocketsphinx. RTF with the analysis of the text."])
+        "the package's own recogniser, English words by pocketsphinx. RTF with the analysis of the text. Units of the recording: "
+        "what the half behind the units makes of the right ones, a bound for its system."])
 
 
 @evaluate.command()

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from recipes.datadir import Utterance
-from tts.base.errors import UnavailableError
+from tts.base.errors import ModelError, UnavailableError
+from vocoder.audio.frames import HOP_LENGTH
 
 CONSENT = "the reader; published recording under a free licence; used for evaluation only"
 
@@ -91,6 +92,35 @@ class House:
 
         voice = Voice.from_audio([(reference, 24_000)], consent=CONSENT, name="reference")
         return self.speak(clip, self.synthesizer.fit(voice, [(reference, 24_000)])).wav
+
+    def copied(self, clip: Utterance, wav: np.ndarray, voice=None) -> Spoken:
+        """What a ``zmm1`` or ``zmm2`` makes of the units of a recording, [S] at 24 kHz: as if its text half told them all right.
+
+        Raises:
+            ModelError: its units are not those of the installed extractor.
+        """
+        import torch
+
+        from codec.units.extractor import unit_extractor
+        from codec.units.unitfile import UnitFacts
+        from frontend.languages import resolve
+
+        speaker, started = self.synthesizer, time.perf_counter()
+        speaker.warm(clip.language)
+        model, config, extractor = speaker._acoustic, speaker._config, unit_extractor("house")
+        if UnitFacts.of(extractor).units_id != config["units_id"]:
+            raise ModelError(f"the model knows units {config['units_id']}, not those of the installed extractor.",
+                             where=speaker.folder, code="units.extractor", fix="Train it on these units.")  # fmt: skip
+        codes = extractor.units(torch.from_numpy(wav)[None])
+        frames = min(len(wav) // HOP_LENGTH, int(codes.shape[1] * model.decoder.config.units.clock))
+        codes = codes[:, : model.decoder.config.units.n_units(frames)]
+        voice = voice or self.voice_of(clip)
+        tensors = speaker._voice_tensors(speaker.voice(voice) if isinstance(voice, str) else voice)
+        languages = torch.full(codes.shape[:2], resolve(clip.language).id)
+        mel, f0 = model.variance.sound(codes, languages, tensors, frames)
+        made = speaker._vocoder.decode(mel.numpy(), f0.numpy())
+        taken = time.perf_counter() - started
+        return Spoken(made, voice if isinstance(voice, str) else "cloned", taken * 24_000 / max(len(made), 1))
 
     def clone(self, clip: Utterance):
         from tts.voice import Voice

@@ -15,6 +15,7 @@ from recipes.train import units
 from recipes.train.loop import TrainConfig
 from recipes.units import FACTS, write_units
 from tts.base.errors import DataError, ModelError
+from tts.models.speaker import SpeakerEncoder
 from vocoder.nn.masks import length_mask
 
 TINY = UnitEncoderConfig(32, 64, n_blocks=3, attention_after=(2,), layers=(2, 3), codebook_size=8, width=8, dropout=0.0)
@@ -133,6 +134,38 @@ def test_units_of_the_store_are_learned_where_they_belong(dump, house, tmp_path)
     (store / "train" / FACTS).write_text(json.dumps(facts | {"unit_rate": 50.0}))
     with pytest.raises(DataError, match="50 units a second"):
         units.UnitTraining(store, TINY, units.UnitTask(clusters_of="units"))
+
+
+def test_books_learn_to_let_speech_be_rebuilt(dump, house, tmp_path):
+    """The codes of the exported encoder are those that the training's decoder was told by; training resumes to the bit."""
+    from safetensors.torch import load_file
+
+    from recipes.train import unit_books
+
+    config = TrainConfig(learning_rate=3e-3, warmup_steps=5, ema_decay=0.5, validate_steps=20)
+    task, start = unit_books.UnitBooksTask(budget=400, warp=0.3, disturb=0.3), house.name.removeprefix("house:")
+    for exp, stops in (("whole", [60]), ("parts", [20, 60])):
+        for steps in stops:
+            torch.manual_seed(0)
+            unit_books.main(dump, tmp_path / exp, 5, start, task=task, config=config, max_steps=steps)
+    one, two = (load_file(tmp_path / exp / "step-00000060" / "ema.safetensors") for exp in ("whole", "parts"))
+    assert one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+    rows = [json.loads(line) for line in open(tmp_path / "whole" / "metrics.jsonl")]
+    rebuilt = [row["dev/mel"] for row in rows if "dev/mel" in row]
+    assert rebuilt[-1] < 0.9 * rebuilt[0] and 0 <= rows[-1]["dev/same"] <= 1
+
+    written = export(tmp_path / "whole", dump, tmp_path / "model", dtype="float32")
+    assert written["began_from"]["steps"] == 120 and written["books"] == "learned"
+    learned = unit_extractor(f"house:{tmp_path / 'model'}")
+    model = unit_books.Rebuilder(TINY, SpeakerEncoder.load().model.config.dim)
+    model.start_learning()
+    model.load_state_dict(one)
+    mel = torch.from_numpy(speech(np.random.default_rng(9)))[None]
+    batch = {"mel": mel, "heard": mel, "lengths": torch.tensor([mel.shape[1]]), "speaker": torch.zeros(1, 192),
+             "pitch": torch.zeros(1, -(-mel.shape[1] // 2), 2)}  # fmt: skip
+    scratch = {}
+    model.eval().loss(batch, task, scratch)
+    assert torch.equal(learned.units_of_mel(mel, whole(mel))[0], scratch["codes"])
 
 
 def test_another_kind_of_model_is_refused_by_name(dump):

@@ -197,9 +197,11 @@ def units(trained, tmp_path_factory):
 @pytest.mark.slow
 def test_every_stage_of_the_recipe_of_units_runs_and_learns(units):
     curves = {name: [json.loads(line) for line in (units / name / "metrics.jsonl").read_text().splitlines()]
-              for name in ("units-first", "units")}  # fmt: skip
+              for name in ("units-first", "units", "books")}  # fmt: skip
     assert curves["units-first"][-1]["dev/hidden"] < 3.2  # nats of 32 clusters; 2.6 measured, untrained log(32) = 3.5
     assert np.isfinite(curves["units"][-1]["dev/hidden"])
+    rebuilt = [row["dev/mel"] for row in curves["books"] if "dev/mel" in row]
+    assert rebuilt[-1] < 0.9 * rebuilt[0]  # after 40 and 80 steps
     (table,) = (json.loads(path.read_text()) for path in (units / "evaluate").iterdir())
     pairs = [row for row in table["rows"] if row["book"] == "all"]
     rates = {row["units"].split(":")[0]: float(row["phone, held out"].rstrip(" %")) for row in pairs}
@@ -432,6 +434,7 @@ def test_every_configuration_of_egs_is_read_by_its_dataclasses(path):
         prosody,
         speaker,
         txt2vec,
+        unit_books,
         units,
         vec2mel,
         vec2wav,
@@ -480,6 +483,7 @@ def test_every_configuration_of_egs_is_read_by_its_dataclasses(path):
             "speaker": {"model": (EcapaConfig, {}), "task": (speaker.SpeakerTask, {})},
             "prosody": {"model": (ProsodyModelConfig, {}), "task": (prosody.ProsodyTask, {})},
             "units": {"model": (UnitEncoderConfig, {}), "task": (units.UnitTask, {})},
+            "books": {"task": (unit_books.UnitBooksTask, {})},
             "patches": {"model": (PatchConfig, {}), "task": (patches.PatchTask, {})},
             "masked": {
                 "units": (MaskedConfig, {"codebook_size": 9}),

@@ -12,6 +12,7 @@ import torch
 import codec.units.extractor as extractors
 from codec.units.extractor import UnitExtractor
 from codec.units.unitfile import UnitFacts
+from recipes.evaluate.house import House
 from recipes.export import export
 from recipes.spelled import characters_of, spelling_of, write_spellings
 from recipes.store import Store, StoreWriter
@@ -152,6 +153,25 @@ def test_exported_halves_speak(trained, kind):
     assert config["txt2vec"] == load_config(trained / "models" / "txt2vec")["model_id"] and config["units_id"] == Fake().units_id
     assert (trained / "models" / kind / "vocoder").is_dir() == (kind == "zmm2")
     assert not (trained / "models" / kind / "txt2vec").exists()  # it lies beside
+
+
+def test_a_recording_is_copied_through_its_units(trained, tmp_path, monkeypatch):
+    """As long as the recording, and what the decoder makes of its units, whatever its text; other units are refused."""
+    house = House.load(trained / "models" / "zmm1")
+    wav = np.sin(np.arange(320 * 61 + 100) / 20).astype(np.float32) / 3
+    codes = torch.randint(20, (1, 31, 2), generator=torch.Generator().manual_seed(3))
+    monkeypatch.setattr(Fake, "units", lambda self, wav: codes, raising=False)
+    monkeypatch.setitem(extractors._KINDS, "house", lambda place, download: Fake())
+    clip = SimpleNamespace(id="x", speaker="s0", language="en-us", gender="f", text="not read")
+    made = house.copied(clip, wav)
+    assert len(made.wav) == 320 * 61 and np.isfinite(made.wav).all() and made.voice == "s0"
+    again = house.copied(clip, 0 * wav)
+    assert np.array_equal(made.wav, again.wav)
+    codes = codes.flip(1)
+    assert not np.array_equal(made.wav, house.copied(clip, wav).wav)
+    monkeypatch.setattr(house.synthesizer, "_config", house.synthesizer._config | {"units_id": "0" * 16})
+    with pytest.raises(ModelError, match="installed extractor"):
+        house.copied(clip, wav)
 
 
 def test_a_model_elsewhere_takes_its_text_half_with_it(trained, dump, tmp_path):

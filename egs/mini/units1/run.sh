@@ -3,4 +3,4 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-./units.sh --first-steps 60 --second-steps 60 "$@"
+./units.sh --first-steps 60 --second-steps 60 --books-steps 80 "$@"
