@@ -201,7 +201,7 @@ def test_every_stage_of_the_recipe_of_units_runs_and_learns(units):
     assert curves["units-first"][-1]["dev/hidden"] < 3.2  # nats of 32 clusters; 2.6 measured, untrained log(32) = 3.5
     assert np.isfinite(curves["units"][-1]["dev/hidden"])
     rebuilt = [row["dev/mel"] for row in curves["books"] if "dev/mel" in row]
-    assert rebuilt[-1] < 0.9 * rebuilt[0]  # after 40 and 80 steps
+    assert rebuilt[-1] < 0.85 * rebuilt[0]  # after 10 and 80 steps
     (table,) = (json.loads(path.read_text()) for path in (units / "evaluate").iterdir())
     pairs = [row for row in table["rows"] if row["book"] == "all"]
     rates = {row["units"].split(":")[0]: float(row["phone, held out"].rstrip(" %")) for row in pairs}
