@@ -2,15 +2,16 @@
 
     mel ──two frames a unit──▶ convolutions and attention ──layers 3 to 5──▶ 768 numbers ──axes of speech──▶ 2 × nearest of 320
 
-Trained to tell hidden stretches from what is around them: which cluster a hidden unit falls to, first clusters of cepstra, then
-the units of an earlier encoder (``recipes/train/units.py``). The input is another microphone's and another
-speaker's version of what the clusters are of, so that units say what is spoken rather than who speaks. For the same end the books
-quantise only the axes along which speech varies most for how little another speaker's version of it moves, and features are taken
-to zero mean and unit variance over the utterance (van Niekerk et al. 2021, arXiv 2108.00917).
+Trained first to tell hidden stretches from what is around them: which cluster a hidden unit falls to, clusters of cepstra, then
+the units of an earlier encoder (``recipes/train/units.py``); then, with its quantiser, to give codes from which a decoder that
+knows the speaker rebuilds the mel (``recipes/train/unit_books.py``). Always the input is another microphone's and another
+speaker's version of what is told, so that units say what is spoken rather than who speaks. For the same end the books begin with
+the axes along which speech varies most for how little another speaker's version of it moves, and features are taken to zero mean
+and unit variance over the utterance (van Niekerk et al. 2021, arXiv 2108.00917).
 
 Source: HuBERT (arXiv 2106.07447) §II; targets of an untouched version, ContentVec (arXiv 2204.09224) §3.1. The layout of
 the quantiser, 2 books of 320 vectors, is that of XLSR-53 as ZMM-TTS uses it (arXiv 2312.14398 §III.A). Differs: it hears the
-package's mel, at half its rate; vectors are means of clusters, found after training, of 64 numbers instead of 384.
+package's mel, at half its rate; the quantiser learns as that of a VQ-VAE, after the encoder; vectors have 64 numbers, not 384.
 """
 
 from __future__ import annotations
