@@ -40,6 +40,7 @@ STAGES = {
     "predict-mels": ("recipes.stages.training", "predict_mels", "Stage 5: what the vocoder is fine-tuned on."),
     "subset": ("recipes.stages.languages", "subset", "A feature store of some languages or a few minutes, of links."),
     "adapt": ("recipes.stages.languages", "adapt", "A further language for a trained model, the old ones replayed."),
+    "share": ("recipes.stages.training", "share", "Leave tensors of a model to a folder beside it that has them too."),
     "export": ("recipes.stages.training", "export", "Stage 6: a training folder's best weights as a model folder."),
     "synthesise": ("recipes.stages.speak", "synthesise", "Stage 7: speak the test sentences."),
     "resynthesise": ("recipes.stages.speak", "resynthesise", "Stage 7: the test recordings through a codec and back."),

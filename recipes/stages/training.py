@@ -350,3 +350,12 @@ def _train(given: dict):
 
     return _dataclass(TrainConfig, given["train"]) if given["train"] else None
 
+
+@click.command(epilog="Example:  python -m recipes share --model exp/models/infill --from fs2")
+@click.option("--model", required=True, metavar="DIR", help="Model folder.")
+@click.option("--from", "name", required=True, metavar="NAME", help="The folder beside it.")
+def share(model, name):
+    """Leave the tensors that a folder beside has too, bit for bit, to that one, as those of a text side that stood still."""
+    from vocoder.nn.checkpoint import share_tensors
+
+    click.echo(f"share: {share_tensors(model, name)} tensors of {model} are those of {name}")

@@ -10,7 +10,16 @@ import pytest
 import torch
 
 from tts.base.errors import ModelError, ResourceError, TtsError
-from vocoder.nn.checkpoint import load_config, load_into, load_model, read_tensors, save_model, verify_model, write_tensors
+from vocoder.nn.checkpoint import (
+    load_config,
+    load_into,
+    load_model,
+    read_tensors,
+    save_model,
+    share_tensors,
+    verify_model,
+    write_tensors,
+)
 
 
 def small():
@@ -189,3 +198,43 @@ def test_loading_runs_nothing_and_opens_no_socket(folder):
     )
     done = subprocess.run([sys.executable, "-c", program, str(folder)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_tensors_of_a_folder_beside_are_shared(folder, tmp_path):
+    """The same model to the bit and by the same hash, as long as the other is there and as it was."""
+    state = small().state_dict()
+    state["1.bias"] += 1
+    own = save_model(tmp_path / "other", state, {"kind": "test", "steps": 7}, "# Another")
+    whole = load_model(tmp_path / "other")[1]
+    before = (tmp_path / "other" / "model.safetensors").stat().st_size
+    assert share_tensors(tmp_path / "other", "m") == len(state) - 1
+    assert (tmp_path / "other" / "model.safetensors").stat().st_size < before and verify_model(tmp_path / "other") == own
+    config, tensors = load_model(tmp_path / "other", "test")
+    assert config == own and tensors.keys() == whole.keys() and all(torch.equal(tensors[name], whole[name]) for name in whole)
+    with pytest.raises(ModelError, match="no whole model"):  # nor a ring of folders
+        share_tensors(folder, "other")
+        load_model(folder)
+    for wrong in ("../m", "/", "m/../m", ""):
+        (tmp_path / "other" / "shares.json").write_text(json.dumps({"from": wrong, "tensors": ["0.weight"]}))
+        with pytest.raises(ModelError, match="no whole model"):
+            load_model(tmp_path / "other")
+
+
+def test_a_share_that_is_not_there_any_more_is_told(folder, tmp_path):
+    save_model(tmp_path / "other", small().state_dict(), {"kind": "test", "steps": 7}, "# Another")
+    share_tensors(tmp_path / "other", "m")
+    kept = (tmp_path / "other" / "shares.json").read_text()
+    for text in ("{}", "[]", "{", '{"from": "m", "tensors": ["nothing"]}', '{"from": "m", "tensors": 1}'):
+        (tmp_path / "other" / "shares.json").write_text(text)
+        with pytest.raises(ModelError, match="side by side"):
+            load_model(tmp_path / "other")
+    (tmp_path / "other" / "shares.json").write_text(kept)
+    changed = {name: value + 1 for name, value in small().state_dict().items()}
+    save_model(folder, changed, {"kind": "test"}, "# A card")
+    with pytest.raises(ModelError, match="sha256"):
+        load_model(tmp_path / "other")
+    (folder / "config.json").unlink()
+    with pytest.raises(ModelError, match=r"config\.json is missing"):
+        load_model(tmp_path / "other")
+    save_model(tmp_path / "other", small().state_dict(), {"kind": "test", "steps": 7}, "# Another")
+    assert load_model(tmp_path / "other")[0]["steps"] == 7  # saved anew it stands alone

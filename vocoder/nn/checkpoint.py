@@ -1,5 +1,8 @@
 """Model folders: ``model.safetensors``, ``config.json``, ``card.md``. The one way weights enter and leave the package.
 
+A folder beside another may leave tensors to it that both have, bit for bit: ``shares.json`` names them. Its hash is that of the
+whole all the same.
+
 Nothing here unpickles or runs code from a file. A folder is refused by name when a hash, version, kind, tensor
 or value is wrong; half a folder (a crash while saving) is refused by its hash, because ``config.json`` comes last.
 """
@@ -22,8 +25,9 @@ if TYPE_CHECKING:
     import torch
 
 FORMAT_VERSION = 1
-WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "card.md"
+WEIGHTS, CONFIG, CARD, SHARES = "model.safetensors", "config.json", "card.md", "shares.json"
 _NAME = re.compile(r"[A-Za-z0-9_.]{1,128}")
+_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _DTYPES = {"F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "BOOL"}
 
 
@@ -62,6 +66,7 @@ def save_model(folder: str | Path, tensors: dict[str, torch.Tensor], config: dic
     written["model_id"] = _model_id(written)
     folder.mkdir(parents=True, exist_ok=True)
     atomic_write(folder / WEIGHTS, data, force=True)
+    (folder / SHARES).unlink(missing_ok=True)
     atomic_write(folder / CARD, card if card.endswith("\n") else card + "\n", force=True)
     atomic_write(folder / CONFIG, strict_json.dumps(written) + "\n", force=True)
     return written
@@ -127,6 +132,25 @@ def load_model(folder: str | Path, expect_kind: str | None = None) -> tuple[dict
 def verify_model(folder: str | Path) -> dict:
     """The config of a model folder whose hashes hold; without torch. Raises ModelError as ``load_model``."""
     return _read_verified(folder, None)[0]
+
+
+def share_tensors(folder: str | Path, name: str) -> int:
+    """Leave the tensors of a model folder that the folder ``name`` beside it has as well to that one; returns how many.
+
+    Raises:
+        ModelError: One of them is damaged.
+    """
+    from safetensors.numpy import load, save
+
+    folder = Path(folder)
+    config, data = _read_verified(folder, None)
+    own, theirs = load(data), load(_read_verified(folder.parent / name, None)[1])
+    equal = [key for key, value in own.items() if key in theirs and _same(value, theirs[key])]
+    equal = equal[: len(own) - 1]  # a file has tensors
+    atomic_write(folder / SHARES, strict_json.dumps({"from": name, "tensors": sorted(equal)}) + "\n", force=True)
+    rest = save({key: value for key, value in sorted(own.items()) if key not in set(equal)}, {"kind": config["kind"]})
+    atomic_write(folder / WEIGHTS, rest, force=True)
+    return len(equal)
 
 
 def build(model_class, config):
@@ -208,6 +232,8 @@ def _read_verified(folder: str | Path, expect_kind: str | None) -> tuple[dict, b
         raise ModelError(
             f"half a model: {error.what}", where=path, code="model.missing", fix="Copy the model folder again."
         ) from error
+    if (Path(folder) / SHARES).is_file():
+        data = _completed(Path(folder), data)
     files = config.get("files")
     entry = files.get(WEIGHTS) if isinstance(files, dict) else None
     if not isinstance(entry, dict) or hashlib.sha256(data).hexdigest() != entry.get("sha256"):
@@ -218,6 +244,29 @@ def _read_verified(folder: str | Path, expect_kind: str | None) -> tuple[dict, b
             fix="Copy the model folder again.",
         )
     return config, data
+
+
+def _completed(folder: Path, data: bytes) -> bytes:
+    """The whole file of a model that leaves some of its tensors to a folder beside it."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load, save
+
+    place = folder / SHARES
+    try:
+        document = strict_json.load(place)
+        name, shared = str(document["from"]), [str(each) for each in document["tensors"]]
+        if not _FOLDER.fullmatch(name) or (folder.parent / name / SHARES).exists():
+            raise ValueError(f"{name!r:.80} is no whole model beside it")
+        theirs, metadata = load(_read_verified(folder.parent / name, None)[1]), _check_header(data, str(folder / WEIGHTS))
+        whole = {key: theirs[key] for key in shared} | load(data)
+    except (KeyError, TypeError, ValueError, SafetensorError, DataError) as error:
+        raise ModelError(f"the tensors that it leaves to another folder cannot be read: {str(error)[:200]}.", where=place,
+                         code="model.shares", fix="Copy both folders again, side by side.") from error  # fmt: skip
+    return save(dict(sorted(whole.items())), metadata)
+
+
+def _same(one, other) -> bool:
+    return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
 
 
 def _serialise(tensors: dict, metadata: dict[str, str]) -> bytes:
