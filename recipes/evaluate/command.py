@@ -7,7 +7,7 @@ import click
 from recipes.evaluate import adapt_command, unit_commands, voice_commands
 from recipes.evaluate.options import MODEL, SPEAKER_ENCODER, named, option, table_options, with_outputs, write
 
-SYSTEMS = ("fs2", "megatts", "infill")  # the house's, by name
+SYSTEMS = ("fs2", "megatts", "infill", "zmm1", "zmm2", "masked")  # the house's, by name
 
 
 @click.group(name="evaluate", epilog="Example:  python -m recipes evaluate vocoder --per-corpus 20")
