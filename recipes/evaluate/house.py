@@ -111,7 +111,7 @@ class House:
         if UnitFacts.of(extractor).units_id != config["units_id"]:
             raise ModelError(f"the model knows units {config['units_id']}, not those of the installed extractor.",
                              where=speaker.folder, code="units.extractor", fix="Train it on these units.")  # fmt: skip
-        codes = extractor.units(torch.from_numpy(wav)[None])
+        codes = extractor.units(torch.from_numpy(np.pad(wav, (0, -len(wav) % HOP_LENGTH)))[None])
         frames = min(len(wav) // HOP_LENGTH, int(codes.shape[1] * model.decoder.config.units.clock))
         codes = codes[:, : model.decoder.config.units.n_units(frames)]
         voice = voice or self.voice_of(clip)
