@@ -296,7 +296,7 @@ def systems(context, speech, split, per_corpus, corpora, candidates, speakers, o
     write(context, "Systems on the same held-out sentences", rows, records, [
         "Similarity (Resemblyzer) to the recording of the same sentence. Cloned from the speaker's longest other clip. Phones by "
         "the package's own recogniser, English words by pocketsphinx. RTF with the analysis of the text. Units of the recording: "
-        "what the half behind the units makes of the right ones, a bound for its system."])
+        "what the half behind the units makes of those, not of what a text half tells."])
 
 
 @evaluate.command()

@@ -256,7 +256,7 @@ def _completed(folder: Path, data: bytes) -> bytes:
         document = strict_json.load(place)
         name, shared = str(document["from"]), [str(each) for each in document["tensors"]]
         if not _FOLDER.fullmatch(name) or (folder.parent / name / SHARES).exists():
-            raise ValueError(f"{name!r:.80} is no whole model beside it")
+            raise ModelError(f"{name!r:.80} is no whole model beside it.", where=place, code="model.shares")
         theirs, metadata = load(_read_verified(folder.parent / name, None)[1]), _check_header(data, str(folder / WEIGHTS))
         whole = {key: theirs[key] for key in shared} | load(data)
     except (KeyError, TypeError, ValueError, SafetensorError, DataError) as error:
