@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,8 +23,7 @@ from recipes.spelled import characters_of, spelling_of
 from recipes.store import StoreWriter
 from recipes.train.acoustic import repeats
 from recipes.train.loop import Player, Task, TrainConfig, device_of, move, train
-from recipes.train.unit_corpus import Books, UnitCorpus, before, facts, languages_of
-from recipes.units import read_facts
+from recipes.train.unit_corpus import Books, UnitCorpus, before, books_of, facts, languages_of
 from tts.aligner import N_MARKS
 from tts.base.errors import ModelError, UnavailableError
 from tts.models.txt2vec import Txt2vec, Txt2vecConfig, load_txt2vec, transformers_package
@@ -109,18 +107,14 @@ def tell_units(folder, dump, seed: int = 0) -> dict[str, int]:
         ModelError: the model knows other units than the store has.
     """
     model, config = load_txt2vec(folder)
-    found = read_facts(Path(dump) / "train")
-    if found.units_id != config["units_id"]:
-        raise ModelError(f"the model knows units {config['units_id']}, the store has {found.units_id}.", where=folder,
-                         code="units.extractor", fix="Make units with the extractor of the model.")  # fmt: skip
-    corpus = UnitCorpus(dump, Books.of(found.extractor), True, 10**9)
+    corpus = UnitCorpus(dump, books_of(dump, config, folder), True, 10**9)
     model.codebooks.copy_(corpus.books.vectors)
     counts = {}
     for split, keys in (("train", list(corpus.frames)), ("dev", corpus.dev_keys)):
         utterances, rng = getattr(corpus, split), np.random.default_rng(seed)
         keys = sorted(keys, key=utterances.frames)
         batches = [keys[i : i + 8] for i in range(0, len(keys), 8)]
-        with StoreWriter(utterances.dump, corpus.told_name, "int16", found.n_groups) as store, torch.inference_mode():
+        with StoreWriter(utterances.dump, corpus.told_name, "int16", corpus.config.n_books) as store, torch.inference_mode():
             for batch in track(batches, f"told {split}"):
                 scratch: dict = {}
                 model.loss(collated(corpus, split, batch, rng, model.config), scratch)

@@ -181,6 +181,19 @@ class SpeakerVectors:
         return self._kept[key, percent]
 
 
+def books_of(dump, config: dict, folder) -> Books:
+    """Codebooks of a store's units, for the model of a folder with this config.
+
+    Raises:
+        ModelError: it knows other units.
+    """
+    found = read_facts(Path(dump) / "train")
+    if found.units_id != config["units_id"]:
+        raise ModelError(f"the model knows units {config['units_id']}, the store has {found.units_id}.", where=folder,
+                         code="units.extractor", fix="Make units with the extractor of the model.")  # fmt: skip
+    return Books.of(found.extractor)
+
+
 def usable(corpus: Corpus, books: Books, aligned: bool) -> list[str]:
     """Keys that have units (and durations); the units are checked."""
     store, units = corpus.store("units"), books.config

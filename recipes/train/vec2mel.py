@@ -9,7 +9,6 @@ that the voice comes from the embedding.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,9 +20,7 @@ from recipes.export import record_model
 from recipes.store import StoreWriter
 from recipes.train.acoustic import repeats
 from recipes.train.loop import Player, Task, TrainConfig, device_of, move, start_from, train
-from recipes.train.unit_corpus import Books, UnitCorpus, facts, sized
-from recipes.units import read_facts
-from tts.base.errors import ModelError
+from recipes.train.unit_corpus import Books, UnitCorpus, books_of, facts, sized
 from tts.models.variance import band_mask
 from tts.models.vec2mel import Vec2mel, Vec2melConfig
 from vocoder.audio.frames import MEL, N_MELS
@@ -103,11 +100,7 @@ def predict_mels(folder, dump, out, utterances: int, seed: int = 0) -> int:
     from tts.models import load_acoustic
 
     model, config = load_acoustic(folder)
-    facts = read_facts(Path(dump) / "train")
-    if facts.units_id != config["units_id"]:
-        raise ModelError(f"the model knows units {config['units_id']}, the store has {facts.units_id}.", where=folder,
-                         code="units.extractor", fix="Make units with the extractor of the model.")  # fmt: skip
-    corpus = UnitCorpus(dump, Books.of(facts.extractor), False, 10**9)
+    corpus = UnitCorpus(dump, books_of(dump, config, folder), False, 10**9)
     usable = [key for key in sorted(corpus.frames) if corpus.train.utterances[key].bandwidth_hz >= FULL_ENOUGH]
     rng = np.random.default_rng(seed)
     chosen = sorted(rng.permutation(usable)[:utterances], key=corpus.train.frames)
