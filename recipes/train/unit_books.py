@@ -29,7 +29,7 @@ from recipes.batch import Corpus, FrameBatches, lengths, pad
 from recipes.export import record_model
 from recipes.train.acoustic import repeats
 from recipes.train.loop import Player, Task, TrainConfig, device_of, move, start_from, train
-from recipes.train.unit_corpus import SpeakerVectors
+from recipes.train.unit_corpus import SHORTEST, SpeakerVectors
 from recipes.train.units import heard_of, part
 from tts.models.speaker import SpeakerEncoder
 from tts.models.units import direction
@@ -41,7 +41,6 @@ from vocoder.nn.config import from_dict
 from vocoder.nn.convnext import ConvNeXtBlock
 from vocoder.nn.masks import length_mask
 
-SHORTEST = 32  # frames that tell a speaker
 STYLE_DIM = 64
 DEV = 96  # dev utterances that are judged
 
@@ -71,12 +70,12 @@ class Rebuilder(nn.Module):
         self.norm = nn.LayerNorm(dim)
         self.leave = nn.Linear(dim, FRAMES_A_UNIT * N_MELS)
 
-    def start_learning(self, usage: Tensor | None = None) -> None:
-        """Begin with the axes and books of the encoder; usage [n_books, K] of its codes."""
+    def start_learning(self) -> None:
+        """Begin with the axes and books of the encoder."""
         self.axes.data.copy_(self.units.axes)
         for g, book in enumerate(self.books):
             book.vectors.copy_(self.units.codebooks[g])
-            book.start_learning(None if usage is None else usage[g])
+            book.start_learning()
 
     def parts(self, heard: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """What the books quantise of mel [B, T, 100]: [B, U, n_books, width], and the mask of units [B, U]."""
